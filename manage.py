@@ -1,9 +1,27 @@
-"""Django's command line."""
+"""The command line: Django's, with the servers that a command needs around it."""
 
 import os
 import sys
 
-from django.core.management import execute_from_command_line
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-execute_from_command_line(sys.argv)
+def main() -> None:
+    """Run one management command."""
+    if sys.version_info < (3, 12):
+        sys.exit("Florin needs Python 3.12 or newer; run ./florin, which finds one.")
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    from config.local_stack.home import StackError
+    from config.local_stack.session import servers_for
+
+    try:
+        with servers_for(sys.argv[1:]):
+            from django.core.management import execute_from_command_line
+
+            execute_from_command_line(sys.argv)
+    except StackError as error:
+        sys.exit(f"florin: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""Where a stack lives: data, secrets, sockets, logs, addresses, and the environment that follows from it.
+
+Everything is derived from the directory alone, so that any process finds a running stack without asking. With
+DATABASE_URL or REDIS_URL set, that server is somebody else's and is used as it is. Secrets are made once, mode 0600.
+"""
+
+import base64
+import hashlib
+import json
+import os
+import secrets
+import socket
+import stat
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+# sockaddr_un holds 104 to 108 bytes, and PostgreSQL appends "/.s.PGSQL.5432".
+SOCKET_DIRECTORY_BYTES = 85
+DATABASE = "florin"
+
+
+class StackError(Exception):
+    """The stack cannot start or answer; the text says what to do and is all that a person needs to see."""
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """One directory that belongs to one stack (FLORIN_HOME, default `.florin` beside manage.py)."""
+
+    directory: Path
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Home":
+        """Find the home that the environment names, or the default."""
+        return cls(Path(environment.get("FLORIN_HOME") or ROOT / ".florin").absolute())
+
+    @property
+    def logs(self) -> Path:
+        """Directory of one log file a process."""
+        return self.directory / "logs"
+
+    @property
+    def state_file(self) -> Path:
+        """Addresses of the running stack, written by its supervisor."""
+        return self.directory / "stack.json"
+
+    def make(self) -> None:
+        """Create the directory, private to its user."""
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            if self.directory.stat().st_uid == os.geteuid():
+                self.directory.chmod(0o700)
+            (self.directory / "servers.lock").touch()
+        except OSError as error:
+            raise StackError(
+                f"cannot write to {self.directory} ({error.strerror}); set FLORIN_HOME to a directory of your own"
+            ) from error
+
+    def run_directory(self) -> Path:
+        """Return the directory of the sockets: inside the home, or a short private one if that path is too long."""
+        inside = self.directory / "run"
+        if len(os.fsencode(inside)) <= SOCKET_DIRECTORY_BYTES:
+            return inside
+        digest = hashlib.sha256(os.fsencode(self.directory)).hexdigest()[:12]
+        return Path(tempfile.gettempdir()) / f"florin-{os.geteuid()}-{digest}"
+
+    def make_run_directory(self) -> Path:
+        """Create the directory of the sockets and make sure that nobody else can put anything into it."""
+        path = self.run_directory()
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = path.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+            raise StackError(f"{path} belongs to somebody else; set FLORIN_HOME to a shorter path")
+        path.chmod(0o700)
+        return path
+
+    def postgres_url(self, role: str, database: str = DATABASE) -> str:
+        """Return the address of the embedded PostgreSQL for a role."""
+        return f"postgresql://{role}@/{database}?host={quote(str(self.run_directory()), safe='/')}"
+
+    def valkey_url(self) -> str:
+        """Return the address of the embedded Valkey."""
+        return f"unix://{self.run_directory()}/valkey.sock"
+
+    def environment(self, given: Mapping[str, str] = os.environ) -> dict[str, str]:
+        """Return the variables that our processes need and that are not given."""
+        self.make()
+        made = {"FLORIN_HOME": str(self.directory), **self._secrets()}
+        if not given.get("DATABASE_URL"):
+            made["DATABASE_URL"] = self.postgres_url("florin_app")
+            made["DATABASE_OWNER_URL"] = self.postgres_url("florin_owner")
+        if not given.get("REDIS_URL"):
+            made["REDIS_URL"] = self.valkey_url()
+        keep = ("FLORIN_SECRET_KEY", "FLORIN_FIELD_KEY")
+        return {name: value for name, value in made.items() if not (name in keep and given.get(name))}
+
+    def _secrets(self) -> dict[str, str]:
+        """Read the secrets of this home, made at the first use; the first of two makers wins."""
+        path = self.directory / "secrets.json"
+        if not path.exists():
+            made = {
+                "FLORIN_SECRET_KEY": secrets.token_urlsafe(48),
+                "FLORIN_FIELD_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
+            }
+            draft = path.with_suffix(f".{os.getpid()}")
+            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+                json.dump(made, file)
+            try:
+                os.link(draft, path)
+            except FileExistsError:
+                made.clear()
+            finally:
+                draft.unlink()
+        found: dict[str, str] = json.loads(path.read_text())
+        return found
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Replace a small file at once: a reader sees the old content or the new one."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    draft.write_text(json.dumps(content, indent=2) + "\n")
+    draft.replace(path)
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """Read a small file; None if it is missing or not an object."""
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def pick_port(preferred: int, taken: set[int] | None = None) -> int:
+    """Return the preferred loopback port, or a free one if somebody listens there already."""
+    for port in (preferred, 0):
+        if port and taken and port in taken:
+            continue
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            found: int = probe.getsockname()[1]
+            return found
+    raise StackError("no free port on 127.0.0.1")

