@@ -1,0 +1,8 @@
+"""WSGI entry of the web process: API, hosted page and PSP webhooks. Nothing slow shares a thread with intake."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+application = get_wsgi_application()

@@ -1,0 +1,90 @@
+"""Checks that re-derive the books from their entries. Each returns violations; an empty list means it holds.
+
+The database refuses these states already (`ledger/sql/guards.sql`); the checks exist for what a superuser, a restored
+backup or a bug in a guard could have done.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db import connection
+
+LIMIT = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One broken invariant: which check, and what it found."""
+
+    check: str
+    detail: str
+
+
+_CHECKS: dict[str, str] = {
+    "transaction_balances": """
+        SELECT 'transaction ' || transaction_id || ' sums to '
+               || sum(CASE side WHEN 'D' THEN amount ELSE -amount END) || ' ' || currency
+          FROM ledger_entry GROUP BY transaction_id, currency
+        HAVING sum(CASE side WHEN 'D' THEN amount ELSE -amount END) <> 0""",
+    "transaction_has_all_legs": """
+        SELECT 'transaction ' || t.id || ' has ' || count(e.id) || ' of ' || t.leg_count || ' legs'
+          FROM ledger_transaction t LEFT JOIN ledger_entry e ON e.transaction_id = t.id
+         GROUP BY t.id HAVING count(e.id) <> t.leg_count OR count(e.id) < 2""",
+    "entry_has_its_transaction": """
+        SELECT 'entry ' || e.id || ' has no transaction in its book' FROM ledger_entry e
+         WHERE NOT EXISTS (SELECT 1 FROM ledger_transaction t WHERE t.id = e.transaction_id AND t.book_id = e.book_id)""",
+    "book_sums_to_zero": """
+        SELECT 'book ' || book_id || ' sums to ' || sum(CASE side WHEN 'D' THEN amount ELSE -amount END)
+               || ' ' || currency
+          FROM ledger_entry GROUP BY book_id, currency
+        HAVING sum(CASE side WHEN 'D' THEN amount ELSE -amount END) <> 0""",
+    "entry_matches_its_account": """
+        SELECT 'entry ' || e.id || ' differs from account ' || a.code FROM ledger_entry e
+          JOIN ledger_account a ON a.id = e.account_id
+         WHERE (e.book_id, e.currency) IS DISTINCT FROM (a.book_id, a.currency)
+            OR (a.mode = 'authorizing') <> (e.account_version IS NOT NULL)""",
+    "balance_equals_entries": """
+        SELECT 'account ' || a.code || ' keeps ' || b.debits || '/' || b.credits || ', its entries say '
+               || coalesce(e.debits, 0) || '/' || coalesce(e.credits, 0)
+          FROM ledger_balance b JOIN ledger_account a ON a.id = b.account_id
+          LEFT JOIN (SELECT account_id, coalesce(sum(amount) FILTER (WHERE side = 'D'), 0) AS debits,
+                            coalesce(sum(amount) FILTER (WHERE side = 'C'), 0) AS credits, count(*) AS n
+                       FROM ledger_entry WHERE account_version IS NOT NULL GROUP BY account_id) e
+            ON e.account_id = b.account_id
+         WHERE (b.debits, b.credits, b.version)
+               IS DISTINCT FROM (coalesce(e.debits, 0), coalesce(e.credits, 0), coalesce(e.n, 0))""",
+    "versions_have_no_gap": """
+        SELECT 'account ' || account_id || ' has versions up to ' || max(account_version) || ' in ' || count(*)
+               || ' entries'
+          FROM ledger_entry WHERE account_version IS NOT NULL GROUP BY account_id
+        HAVING max(account_version) <> count(*) OR min(account_version) <> 1""",
+    "running_balance_follows": """
+        SELECT 'entry ' || x.id || ' says ' || x.balance_after || ' after it, the sum is ' || x.running FROM (
+          SELECT e.id, e.balance_after,
+                 sum(CASE WHEN (e.side = 'D') = b.debit_normal THEN e.amount ELSE -e.amount END)
+                     OVER (PARTITION BY e.account_id ORDER BY e.account_version) AS running
+            FROM ledger_entry e JOIN ledger_balance b ON b.account_id = e.account_id
+           WHERE e.account_version IS NOT NULL) x
+         WHERE x.balance_after <> x.running""",
+    "balance_above_floor": """
+        SELECT 'account ' || b.account_id || ' is below its floor' FROM ledger_balance b
+         WHERE b.floor IS NOT NULL AND
+               CASE WHEN b.debit_normal THEN b.debits - b.credits ELSE b.credits - b.debits END < b.floor""",
+    "reversal_negates": """
+        SELECT 'transaction ' || r.id || ' does not negate ' || r.reverses_id
+          FROM ledger_transaction r JOIN ledger_entry e ON e.transaction_id IN (r.id, r.reverses_id)
+         WHERE r.kind = 'reversal'
+         GROUP BY r.id, r.reverses_id, e.account_id, e.currency
+        HAVING sum(CASE e.side WHEN 'D' THEN e.amount ELSE -e.amount END) <> 0""",
+}
+
+
+def violations() -> list[Violation]:
+    """Run every check over all books and return what is wrong (at most `LIMIT` findings of each)."""
+    found: list[Violation] = []
+    with connection.cursor() as cursor:
+        for name, query in _CHECKS.items():
+            cursor.execute(f"{query} LIMIT {LIMIT}")
+            found.extend(Violation(name, row[0]) for row in cursor.fetchall())
+    return found

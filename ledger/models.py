@@ -1,0 +1,195 @@
+"""The tables of the books. Rows are written by the SQL functions in `ledger/sql` only, never through these models.
+
+The models exist for reading, for the admin and for migrations. Composite foreign keys, triggers and functions that
+guard the tables live in `ledger/sql/guards.sql`; foreign keys declared here carry no constraint of their own
+(`db_constraint=False`) because the composite ones there are stricter.
+"""
+
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+
+class Mode(models.TextChoices):
+    """Which world a book belongs to; test and live never meet."""
+
+    TEST = "test"
+    LIVE = "live"
+
+
+class AccountType(models.TextChoices):
+    """The five kinds of account in double-entry bookkeeping."""
+
+    ASSET = "asset"
+    LIABILITY = "liability"
+    EQUITY = "equity"
+    INCOME = "income"
+    EXPENSE = "expense"
+
+
+DEBIT_NORMAL = (AccountType.ASSET, AccountType.EXPENSE)
+
+
+class PostingMode(models.TextChoices):
+    """How an account takes entries (docs/explanation/ledger.md)."""
+
+    AUTHORIZING = "authorizing"  # balance row locked and checked against its floor
+    RECORDING = "recording"  # entries only, no row lock: the hot accounts
+
+
+class Side(models.TextChoices):
+    """The side of an entry."""
+
+    DEBIT = "D"
+    CREDIT = "C"
+
+
+class TransactionKind(models.TextChoices):
+    """Why a transaction was posted: every one says it. The verbs of wallet/movements.py, and a correction."""
+
+    SETTLE_CHARGE = "settle_charge"
+    LATE_SUCCESS = "late_success"
+    SETTLE_REFUND = "settle_refund"
+    REFUND_RETURNED = "refund_returned"
+    REVERSAL = "reversal"
+
+
+class Currency(models.Model):
+    """An ISO 4217 currency and its number of decimals."""
+
+    code = models.CharField(primary_key=True, max_length=3)
+    exponent = models.SmallIntegerField()
+
+    class Meta:
+        verbose_name_plural = "currencies"
+        constraints = [
+            models.CheckConstraint(condition=Q(exponent__gte=0, exponent__lte=8), name="currency_exponent_is_sane"),
+        ]
+
+    def __str__(self) -> str:
+        return self.code
+
+
+class Book(models.Model):
+    """A closed set of accounts that sums to zero per currency at every commit."""
+
+    code = models.CharField(max_length=64, unique=True)
+    mode = models.CharField(max_length=4, choices=Mode)
+    created_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return self.code
+
+
+class Account(models.Model):
+    """An account of one book, in one currency. Its code names it: `seller:{id}:available:EUR`."""
+
+    book = models.ForeignKey(Book, models.PROTECT, db_index=False)
+    code = models.CharField(max_length=128)
+    type = models.CharField(max_length=9, choices=AccountType)
+    currency = models.ForeignKey(Currency, models.PROTECT, db_column="currency", db_index=False)
+    mode = models.CharField(max_length=11, choices=PostingMode)
+    created_at = models.DateTimeField(db_default=Now())
+    closed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint("book", "code", name="account_code_is_unique_in_its_book"),
+            models.UniqueConstraint("id", "book", "currency", name="account_belongs_to_one_book_and_currency"),
+        ]
+
+    def __str__(self) -> str:
+        return self.code
+
+
+class Balance(models.Model):
+    """The balance row of an authorizing account: gross debits and credits, version, floor.
+
+    Every entry of the account carries the version and balance that it led to, unique together with the account, so a
+    lost or doubled update cannot commit.
+    """
+
+    account = models.OneToOneField(Account, models.PROTECT, primary_key=True)
+    debit_normal = models.BooleanField()
+    debits = models.BigIntegerField(db_default=0)
+    credits = models.BigIntegerField(db_default=0)
+    version = models.BigIntegerField(db_default=0)
+    floor = models.BigIntegerField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(debits__gte=0, credits__gte=0), name="turnover_only_grows"),
+            models.CheckConstraint(
+                condition=Q(floor__isnull=True)
+                | Q(debit_normal=True, debits__gte=F("credits") + F("floor"))
+                | Q(debit_normal=False, credits__gte=F("debits") + F("floor")),
+                name="balance_stays_above_its_floor",
+            ),
+        ]
+
+    @property
+    def amount(self) -> int:
+        """Return the balance in minor units, positive on the account's normal side."""
+        return self.debits - self.credits if self.debit_normal else self.credits - self.debits
+
+
+class Transaction(models.Model):
+    """A journal: two or more entries that were committed together for one reason. Never changed, never deleted."""
+
+    public_id = models.UUIDField(unique=True)
+    book = models.ForeignKey(Book, models.PROTECT, db_constraint=False, db_index=False)
+    kind = models.CharField(max_length=32, choices=TransactionKind)
+    reference = models.CharField(max_length=128)
+    request_hash = models.BinaryField()
+    leg_count = models.SmallIntegerField()
+    effective_at = models.DateTimeField()
+    posted_at = models.DateTimeField()
+    actor = models.CharField(max_length=128)
+    memo = models.CharField(max_length=255, db_default="")
+    reverses = models.ForeignKey("self", models.PROTECT, null=True, db_constraint=False, db_index=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint("book", "reference", name="reference_is_unique_in_its_book"),
+            models.UniqueConstraint("id", "book", name="transaction_belongs_to_one_book"),
+            models.CheckConstraint(condition=Q(leg_count__gte=2), name="transaction_has_two_legs_or_more"),
+            models.CheckConstraint(
+                condition=Q(kind__in=[str(kind) for kind in TransactionKind]), name="transaction_kind_is_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.reference}"
+
+
+class Entry(models.Model):
+    """One leg of a transaction: an amount above zero on one side of one account."""
+
+    transaction = models.ForeignKey(
+        Transaction, models.PROTECT, db_constraint=False, db_index=False, related_name="entries"
+    )
+    leg = models.SmallIntegerField()
+    book = models.ForeignKey(Book, models.PROTECT, db_constraint=False, db_index=False)
+    account = models.ForeignKey(Account, models.PROTECT, db_constraint=False, db_index=False)
+    currency = models.ForeignKey(Currency, models.PROTECT, db_column="currency", db_constraint=False, db_index=False)
+    side = models.CharField(max_length=1, choices=Side)
+    amount = models.BigIntegerField()
+    account_version = models.BigIntegerField(null=True)
+    balance_after = models.BigIntegerField(null=True)
+    effective_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "entries"
+        constraints = [
+            models.CheckConstraint(condition=Q(amount__gt=0), name="entry_amount_is_above_zero"),
+            models.CheckConstraint(condition=Q(side__in=["D", "C"]), name="entry_side_is_debit_or_credit"),
+            models.CheckConstraint(condition=Q(leg__gte=1), name="entry_legs_count_from_one"),
+            models.UniqueConstraint("transaction", "leg", name="entry_leg_is_unique_in_its_transaction"),
+            models.UniqueConstraint("account", "account_version", name="account_version_is_used_once"),
+        ]
+        indexes = [models.Index("account", "id", name="entry_by_account")]
+
+    @property
+    def signed(self) -> int:
+        """Return the amount in minor units, debit positive."""
+        return self.amount if self.side == Side.DEBIT else -self.amount

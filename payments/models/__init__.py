@@ -1,0 +1,29 @@
+"""The tables of payments, by noun."""
+
+from payments.models.machines import AllowedTransition, Transition
+from payments.models.messages import IdempotencyRecord, OutboxMessage, PspNotification, RequestNonce
+from payments.models.operations import PspOperation
+from payments.models.orders import Charge, PaymentEvent, PaymentOrder
+from payments.models.parties import ApiKey, FeePlan, FixedFee, Merchant, MerchantBook, PspAccount, Seller
+from payments.models.refunds import Refund
+
+__all__ = [
+    "AllowedTransition",
+    "ApiKey",
+    "Charge",
+    "FeePlan",
+    "FixedFee",
+    "IdempotencyRecord",
+    "Merchant",
+    "MerchantBook",
+    "OutboxMessage",
+    "PaymentEvent",
+    "PaymentOrder",
+    "PspAccount",
+    "PspNotification",
+    "PspOperation",
+    "Refund",
+    "RequestNonce",
+    "Seller",
+    "Transition",
+]

@@ -1,0 +1,1 @@
+"""Payment service providers: `base` is the contract, `registry` finds an account's adapter, one module per PSP."""

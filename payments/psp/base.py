@@ -1,0 +1,263 @@
+"""The contract between Florin and a payment service provider (PSP).
+
+An adapter translates, nothing else: our request into the PSP's call, the PSP's answer into a `Result`. It knows no
+model, no retry, no state; it is called from threads without a database connection. A PSP's "no" is data. An adapter
+raises for programming errors only: a broken wire is `Outcome.UNKNOWN`, or `NOT_EXECUTED` when no byte of the request
+can have arrived.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+
+class Outcome(StrEnum):
+    """What one call led to."""
+
+    SUCCEEDED = "succeeded"  # the PSP did what was asked; for confirm: the money is authorized or captured
+    PENDING = "pending"  # accepted, the result comes later
+    REQUIRES_ACTION = "requires_action"  # the buyer must act (3-D Secure, a QR code)
+    DECLINED = "declined"  # a definitive no
+    NOT_EXECUTED = "not_executed"  # proven: nothing happened (never connected, 429, refused before the effect)
+    UNKNOWN = "unknown"  # it may have happened: ask before doing anything else
+
+
+class ObjectKind(StrEnum):
+    """Kinds of objects at the PSP that we follow."""
+
+    CHARGE = "charge"  # Stripe: PaymentIntent
+    SESSION = "session"  # Stripe: Checkout Session
+    SAVED_METHOD = "saved_method"  # Stripe: SetupIntent
+    REFUND = "refund"
+
+
+class ObjectStatus(StrEnum):
+    """Where an object at the PSP stands, in our words."""
+
+    OPEN = "open"  # exists, nothing tried yet
+    PROCESSING = "processing"
+    REQUIRES_ACTION = "requires_action"
+    DECLINED = "declined"  # the last try was refused; the object can be tried again
+    AUTHORIZED = "authorized"  # money is held, not captured
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"  # a refund that did not arrive
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why the PSP said no. `code` is from our closed list (docs/errors.md), `message` is fit for a buyer."""
+
+    code: str
+    message: str
+    retryable_by_buyer: bool
+    psp_code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NextAction:
+    """What the buyer must do: go to `url`."""
+
+    type: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class MethodDetails:
+    """The payment method as the PSP describes it; never more than this of a card."""
+
+    type: str
+    funding: str = ""
+    brand: str = ""
+    last4: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What the PSP says an object is now. Amounts in our minor units (ISO 4217 exponents)."""
+
+    kind: ObjectKind
+    psp_id: str
+    status: ObjectStatus
+    currency: str = ""
+    amount_minor: int = 0
+    capturable_minor: int = 0
+    captured_minor: int = 0
+    failure: Failure | None = None
+    next_action: NextAction | None = None
+    method: MethodDetails | None = None
+    charge_psp_id: str = ""  # of a session: the charge object it pays; of a refund: the charge it refunds
+    customer: str = ""
+    payment_method: str = ""  # the reusable method of a saved-method object
+    url: str = ""  # where a hosted session is paid
+    created_at: datetime | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+class ErrorCode(StrEnum):
+    """What went wrong with a call. With NOT_EXECUTED: unreachable, rate_limited, authentication, misconfigured."""
+
+    UNREACHABLE = "psp_unreachable"  # no connection was made
+    MISCONFIGURED = "psp_misconfigured"  # the address or the key cannot even be sent
+    AUTHENTICATION = "psp_authentication"
+    RATE_LIMITED = "psp_rate_limited"
+    TIMEOUT = "psp_timeout"
+    CONNECTION_BROKEN = "psp_connection_broken"
+    GATEWAY = "psp_gateway"  # a 5xx that the PSP itself did not write
+    UNEXPECTED_ANSWER = "psp_unexpected_answer"
+    SERVER_ERROR = "psp_server_error"
+    KEY_IN_USE = "psp_key_in_use"  # the same request is still being worked on
+    KEY_MISMATCH = "psp_key_mismatch"  # the key was used for another request: never send it again
+    UNEXPECTED_STATE = "psp_unexpected_state"
+    REFUSED = "psp_refused"  # a definitive no; `Result.failure` says why
+    NOT_FOUND = "not_found"
+
+
+@dataclass(frozen=True, slots=True)
+class CallError:
+    """What went wrong with a call, for people and for the retry policy. `code` is one of `ErrorCode`."""
+
+    code: str
+    message: str
+    http_status: int | None = None
+    retry_after_seconds: float | None = None
+    stored_by_psp: bool = False  # the PSP will repeat this answer for the same idempotency key
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The answer to one call. `snapshot` is given whenever the PSP said what the object is.
+
+    `failure` is given with every DECLINED: a refusal may come without an object (an unknown token, a refund).
+    """
+
+    outcome: Outcome
+    snapshot: Snapshot | None = None
+    error: CallError | None = None
+    request_id: str = ""
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallContext:
+    """What every money-moving call carries: the idempotency key and the metadata that identifies us later."""
+
+    idempotency_key: str
+    operation_id: str
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderLine:
+    """One line on the PSP's own page."""
+
+    description: str
+    amount_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterRequest:
+    """Create the charge object, unconfirmed: it moves no money."""
+
+    amount_minor: int
+    currency: str
+    capture_later: bool
+    description: str = ""
+    method_types: tuple[str, ...] = ()
+    customer: str = ""  # with a saved method
+
+
+@dataclass(frozen=True, slots=True)
+class HostedRequest:
+    """Open the PSP's own page for a charge (`saves_method` False) or for saving a method (True)."""
+
+    amount_minor: int
+    currency: str
+    capture_later: bool
+    lines: tuple[OrderLine, ...]
+    return_url: str
+    cancel_url: str
+    method_types: tuple[str, ...] = ()
+    saves_method: bool = False
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmRequest:
+    """Pay a registered charge with a token; `customer` and `off_session` for a saved method."""
+
+    token: str
+    return_url: str
+    customer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationRef:
+    """What a verified notification points to. It is a hint: the object is fetched before anything is believed."""
+
+    event_id: str
+    type: str
+    kind: ObjectKind | None  # None: not a kind that we follow
+    psp_id: str
+    created_at: datetime
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    snapshot: Snapshot | None = None
+
+
+class NotificationRejected(Exception):
+    """A notification whose signature, age or form is wrong. Nothing about it may be believed or stored."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Adapter(Protocol):
+    """One PSP account, ready to call. Thread-safe; holds credentials and a connection pool, no other state."""
+
+    name: str
+
+    def register(self, context: CallContext, request: RegisterRequest) -> Result: ...
+
+    def create_hosted_session(self, context: CallContext, request: HostedRequest) -> Result: ...
+
+    def save_method(self, context: CallContext, token: str, return_url: str) -> Result: ...
+
+    def confirm(self, context: CallContext, psp_id: str, request: ConfirmRequest) -> Result: ...
+
+    def capture(self, context: CallContext, psp_id: str, amount_minor: int, currency: str) -> Result: ...
+
+    def cancel(self, context: CallContext, psp_id: str, session_id: str) -> Result: ...
+
+    def refund(self, context: CallContext, psp_id: str, amount_minor: int, currency: str) -> Result: ...
+
+    def fetch(self, kind: ObjectKind, psp_id: str) -> Result:
+        """Ask what an object is now (strongly consistent). An unknown id is DECLINED with code `not_found`."""
+        ...
+
+    def find(self, kind: ObjectKind, operation_id: str, near: datetime, charge_psp_id: str = "") -> Result:
+        """Look for the object that an operation created, by listing and comparing metadata, never by search.
+
+        SUCCEEDED with a snapshot when found, NOT_EXECUTED when the listing proves its absence, else UNKNOWN.
+        """
+        ...
+
+    def ensure_webhook(self, url: str) -> str:
+        """Register our notification address and return the signing secret. Raises `ConnectionError` on failure."""
+        ...
+
+
+class NotificationReader(Protocol):
+    """How a PSP's notifications are verified and read; needs no credentials but the signing secret."""
+
+    def verify(self, body: bytes, headers: Mapping[str, str], secret: str, now: datetime) -> None:
+        """Raise `NotificationRejected` unless the signature is right and fresh."""
+        ...
+
+    def parse(self, body: bytes) -> NotificationRef:
+        """Read a verified body. Raises `NotificationRejected` for a form that is not the PSP's."""
+        ...

@@ -1,0 +1,41 @@
+"""The chart of accounts: which accounts exist, of what type, and which of them may be hot.
+
+Sellers' accounts are *authorizing*: one balance row each, locked, never below zero. Everything that many payments
+touch at once (clearing, fees) is *recording*: entries only, no row lock.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from ledger.accounts import AccountSpec
+from ledger.ids import public_id
+from ledger.models import AccountType, PostingMode
+
+SELLER_PARTS = ("pending", "available", "reserved", "in_transit", "debt")
+
+
+def seller(book_id: int, seller_id: UUID, part: str, currency: str) -> AccountSpec:
+    """Return one of a seller's accounts: what we owe the seller, or (`debt`) what the seller owes us."""
+    kind = AccountType.ASSET if part == "debt" else AccountType.LIABILITY
+    code = f"seller:{public_id('sel', seller_id)}:{part}:{currency}"
+    return AccountSpec(book_id, code, kind, currency, PostingMode.AUTHORIZING, floor=0)
+
+
+def psp_clearing(book_id: int, psp_account: str, currency: str) -> AccountSpec:
+    """Return the account of our money at a PSP."""
+    return _recording(book_id, f"psp:{psp_account}:clearing:{currency}", AccountType.ASSET, currency)
+
+
+def platform_fees(book_id: int, currency: str) -> AccountSpec:
+    """Return the platform's income from sales."""
+    return _recording(book_id, f"fees:platform:{currency}", AccountType.INCOME, currency)
+
+
+def refund_payable(book_id: int, currency: str) -> AccountSpec:
+    """Return what we owe to buyers and have not paid back yet."""
+    return _recording(book_id, f"refund:payable:{currency}", AccountType.LIABILITY, currency)
+
+
+def _recording(book_id: int, code: str, kind: AccountType, currency: str) -> AccountSpec:
+    return AccountSpec(book_id, code, kind, currency, PostingMode.RECORDING)
