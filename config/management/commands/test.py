@@ -1,0 +1,32 @@
+"""`./florin test [pytest words]`: the suite, two processes by default, on servers of its own."""
+
+import os
+import sys
+from argparse import ArgumentParser
+
+from django.core.management.base import BaseCommand
+
+from config.local_stack.home import ROOT
+
+
+class Command(BaseCommand):
+    """Run pytest; every word is pytest's."""
+
+    help = "Run the tests with pytest, on PostgreSQL and Valkey servers of their own."
+    requires_system_checks = ()
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        """Become pytest: its signals and its exit code are ours."""
+        words = argv[2:]
+        in_parallel = any(word.startswith(("-n", "--numprocesses", "--pdb", "--trace", "--collect-only", "--co")) for word in words)
+        os.chdir(ROOT)
+        parallel = [] if in_parallel else ["-n", "2"]
+        os.execv(sys.executable, [sys.executable, "-m", "pytest", *parallel, *words])
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Show in the help that further words are pytest's."""
+        parser.add_argument("words", nargs="*", help="passed on to pytest as they are")
+
+    def handle(self, *_args: object, **options: object) -> None:
+        """Run through `run_from_argv` in every case."""
+        raise NotImplementedError("run it as ./florin test")

@@ -1,0 +1,106 @@
+"""Fixtures of the whole suite: databases, broker, and the walls around a test."""
+
+import ipaddress
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+import redis
+from pytest_django import DjangoDbBlocker
+
+from tests.database import Clone
+
+
+class OutsideTheMachine(RuntimeError):
+    """A test tried to reach something that is not on this machine."""
+
+
+def _refuse_the_network(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "socket.connect":
+        address = arguments[1]
+        if isinstance(address, tuple):
+            _require_loopback(str(address[0]))
+    elif event == "socket.getaddrinfo" and arguments[0]:
+        host = arguments[0].decode() if isinstance(arguments[0], bytes) else str(arguments[0])
+        _require_loopback(host)
+
+
+def _require_loopback(host: str) -> None:
+    if host == "localhost":
+        return
+    try:
+        if ipaddress.ip_address(host).is_loopback:
+            return
+    except ValueError:
+        pass
+    raise OutsideTheMachine(f"tests reach nothing outside this machine, not even {host}")
+
+
+sys.addaudithook(_refuse_the_network)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run long tests first, so that no worker ends up alone with one; refuse what the database refuses."""
+    for item in items:
+        marker = item.get_closest_marker("django_db")
+        wanted = set(getattr(item, "fixturenames", ()))
+        if (marker and marker.kwargs.get("transaction")) or wanted & {"transactional_db", "live_server"}:
+            raise pytest.UsageError(
+                f"{item.nodeid}: truncating is refused to the runtime role; use the fixture committed_db instead"
+            )
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+@pytest.fixture(scope="session")
+def worker() -> str:
+    """Name of this test process: gw0, gw1, ... under pytest-xdist, else main."""
+    return os.environ.get("PYTEST_XDIST_WORKER", "main")
+
+
+@pytest.fixture(scope="session")
+def clone(worker: str) -> Iterator[Clone]:
+    """Give the database of this test process: its addresses by role, and how to empty it."""
+    database = Clone(f"florin_{worker}")
+    database.create()
+    yield database
+    database.drop()
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(clone: Clone) -> None:
+    """Replace pytest-django's creation of a test database by our clone; `db` rolls back as usual."""
+
+
+@pytest.fixture
+def committed_db(
+    request: pytest.FixtureRequest, clone: Clone, django_db_setup: None, django_db_blocker: DjangoDbBlocker
+) -> Iterator[Clone]:
+    """Let a test commit for real, from any thread or process; afterwards all but the seeded tables are emptied."""
+    if "db" in request.fixturenames or request.node.get_closest_marker("django_db"):
+        raise pytest.UsageError("a test has either db (rolled back) or committed_db, not both")
+    with django_db_blocker.unblock():
+        try:
+            yield clone
+        finally:
+            clone.empty()
+
+
+@pytest.fixture
+def superuser(clone: Clone) -> Iterator[psycopg.Connection]:
+    """Give a superuser's connection to this process' database (autocommit); it sees only what is committed."""
+    with psycopg.connect(clone.superuser_url, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def redis_url(worker: str) -> Iterator[str]:
+    """Give the address of an empty Redis-protocol database that belongs to this test process."""
+    number = 1 + int(worker.removeprefix("gw")) if worker.startswith("gw") else 0
+    url = f"{os.environ['REDIS_URL']}?db={number}"
+    with redis.Redis.from_url(url) as client:
+        client.flushdb()
+        yield url
+        client.flushdb()
