@@ -1,9 +1,9 @@
 """The contract between Florin and a payment service provider (PSP).
 
-An adapter translates, nothing else: our request into the PSP's call, the PSP's answer into a `Result`. It knows no
-model, no retry, no state; it is called from threads without a database connection. A PSP's "no" is data. An adapter
-raises for programming errors only: a broken wire is `Outcome.UNKNOWN`, or `NOT_EXECUTED` when no byte of the request
-can have arrived.
+An adapter translates, nothing else: our request into the PSP's call, the PSP's answer into a `Result`. It
+knows no model, no retry, no state; it is called from threads without a database connection. A PSP's "no" is
+data. An adapter raises for programming errors only: a broken wire is `Outcome.UNKNOWN`, or `NOT_EXECUTED`
+when no byte of the request can have arrived.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ class Outcome(StrEnum):
     PENDING = "pending"  # accepted, the result comes later
     REQUIRES_ACTION = "requires_action"  # the buyer must act (3-D Secure, a QR code)
     DECLINED = "declined"  # a definitive no
-    NOT_EXECUTED = "not_executed"  # proven: nothing happened (never connected, 429, refused before the effect)
+    NOT_EXECUTED = (
+        "not_executed"  # proven: nothing happened (never connected, 429, refused before the effect)
+    )
     UNKNOWN = "unknown"  # it may have happened: ask before doing anything else
 
 
@@ -99,7 +101,7 @@ class Snapshot:
 
 
 class ErrorCode(StrEnum):
-    """What went wrong with a call. With NOT_EXECUTED: unreachable, rate_limited, authentication, misconfigured."""
+    """What went wrong with a call, whatever its outcome."""
 
     UNREACHABLE = "psp_unreachable"  # no connection was made
     MISCONFIGURED = "psp_misconfigured"  # the address or the key cannot even be sent
@@ -197,7 +199,7 @@ class ConfirmRequest:
 
 @dataclass(frozen=True, slots=True)
 class NotificationRef:
-    """What a verified notification points to. It is a hint: the object is fetched before anything is believed."""
+    """What a verified notification points to: a hint. The object is fetched before anything is believed."""
 
     event_id: str
     type: str
@@ -208,7 +210,7 @@ class NotificationRef:
     snapshot: Snapshot | None = None
 
 
-class NotificationRejected(Exception):
+class NotificationRejected(Exception):  # noqa: N818  # it is a verdict, not a fault
     """A notification whose signature, age or form is wrong. Nothing about it may be believed or stored."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -217,7 +219,7 @@ class NotificationRejected(Exception):
 
 
 class Adapter(Protocol):
-    """One PSP account, ready to call. Thread-safe; holds credentials and a connection pool, no other state."""
+    """One PSP account, ready to call. Thread-safe; holds credentials and a connection pool, nothing else."""
 
     name: str
 
@@ -236,7 +238,10 @@ class Adapter(Protocol):
     def refund(self, context: CallContext, psp_id: str, amount_minor: int, currency: str) -> Result: ...
 
     def fetch(self, kind: ObjectKind, psp_id: str) -> Result:
-        """Ask what an object is now (strongly consistent). An unknown id is DECLINED with code `not_found`."""
+        """Ask what an object is now (strongly consistent): SUCCEEDED whenever the PSP says what it is.
+
+        An unknown id is DECLINED with code `not_found`.
+        """
         ...
 
     def find(self, kind: ObjectKind, operation_id: str, near: datetime, charge_psp_id: str = "") -> Result:
@@ -247,7 +252,7 @@ class Adapter(Protocol):
         ...
 
     def ensure_webhook(self, url: str) -> str:
-        """Register our notification address and return the signing secret. Raises `ConnectionError` on failure."""
+        """Register our notification address and return its secret. Raises `ConnectionError` on failure."""
         ...
 
 

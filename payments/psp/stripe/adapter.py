@@ -1,0 +1,261 @@
+"""The operations of the PSP contract, as calls to Stripe.
+
+Each method builds parameters (typed by the SDK), makes its calls through the wire, and lets `results`
+say what came of them. It must never decide to try again, and never turn doubt into a yes or a no.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from payments.psp.base import (
+    CallContext,
+    ConfirmRequest,
+    ErrorCode,
+    HostedRequest,
+    ObjectKind,
+    ObjectStatus,
+    Outcome,
+    RegisterRequest,
+    Result,
+)
+from payments.psp.failures import FailureCode
+from payments.psp.stripe.currencies import to_stripe
+from payments.psp.stripe.fields import text_or_empty
+from payments.psp.stripe.lookup import RESOURCES, find_by_operation
+from payments.psp.stripe.methods import allowed_types
+from payments.psp.stripe.results import (
+    CANCELLED,
+    CAPTURED,
+    CREATED,
+    PAID,
+    REFUNDED,
+    inexpressible,
+    result_of_refusal,
+    translated,
+)
+from payments.psp.stripe.sessions import hosted_session_params
+from payments.psp.stripe.subscriptions import register_webhook
+from payments.psp.stripe.translation import OPERATION_KEY, failure_from
+from payments.psp.stripe.wire import Refusal, Wire
+
+if TYPE_CHECKING:
+    from stripe import RequestOptions
+    from stripe.params import (
+        PaymentIntentCaptureParams,
+        PaymentIntentConfirmParams,
+        PaymentIntentCreateParams,
+        RefundCreateParams,
+        SetupIntentConfirmParams,
+        SetupIntentCreateParams,
+    )
+
+
+class StripeAdapter:
+    """One Stripe account (`base.Adapter`). Thread-safe; `base_url` empty means Stripe itself."""
+
+    name = "stripe"
+
+    def __init__(self, api_key: str, base_url: str = "") -> None:
+        self._wire = Wire(api_key, base_url)
+        self._v1 = self._wire.v1
+
+    def register(self, context: CallContext, request: RegisterRequest) -> Result:
+        """Create the PaymentIntent, unconfirmed."""
+        amount = to_stripe(request.amount_minor, request.currency)
+        if amount is None:
+            return inexpressible(request.amount_minor, request.currency)
+        params: PaymentIntentCreateParams = {
+            "amount": amount,
+            "currency": request.currency.lower(),
+            "capture_method": "manual" if request.capture_later else "automatic",
+            "metadata": _metadata(context),
+        }
+        if types := allowed_types(request.method_types):
+            params["allowed_payment_method_types"] = [*types]
+        if request.description:
+            params["description"] = request.description
+        if request.customer:
+            params["customer"] = request.customer
+        answer = self._wire.call(
+            "payment_intents.create", lambda: self._v1.payment_intents.create(params, _options(context))
+        )
+        return translated(answer, ObjectKind.CHARGE, CREATED)
+
+    def create_hosted_session(self, context: CallContext, request: HostedRequest) -> Result:
+        """Open Stripe's page: a Checkout Session that pays, or that saves a method for later charges."""
+        params = hosted_session_params(request, _metadata(context), context.operation_id)
+        if params is None:
+            return inexpressible(request.amount_minor, request.currency)
+        answer = self._wire.call(
+            "checkout.sessions.create", lambda: self._v1.checkout.sessions.create(params, _options(context))
+        )
+        return translated(answer, ObjectKind.SESSION, CREATED)
+
+    def save_method(self, context: CallContext, token: str, return_url: str) -> Result:
+        """Attach a token to a new customer for off-session use: customer, SetupIntent, confirmation.
+
+        Each of the three calls has a key of its own that derives from the operation's, so a repetition as a
+        whole repeats what was done and goes on where it broke off.
+        """
+        metadata = _metadata(context)
+        customer = self._wire.call(
+            "customers.create",
+            lambda: self._v1.customers.create({"metadata": metadata}, _options(context, ":customer")),
+        )
+        if isinstance(customer, Refusal):
+            return result_of_refusal(customer)
+        customer_id = text_or_empty(customer.body, "id")
+        setup: SetupIntentCreateParams = {
+            "customer": customer_id,
+            "usage": "off_session",
+            "metadata": metadata,
+        }
+        created = translated(
+            self._wire.call(
+                "setup_intents.create",
+                lambda: self._v1.setup_intents.create(setup, _options(context, ":setup")),
+            ),
+            ObjectKind.SAVED_METHOD,
+            CREATED,
+        )
+        if created.outcome is not Outcome.SUCCEEDED or created.snapshot is None:
+            return created
+        intent_id = created.snapshot.psp_id
+        params: SetupIntentConfirmParams = {"payment_method": token}
+        if return_url:
+            params["return_url"] = return_url
+        answer = self._wire.call(
+            "setup_intents.confirm",
+            lambda: self._v1.setup_intents.confirm(intent_id, params, _options(context, ":confirm")),
+        )
+        result = translated(answer, ObjectKind.SAVED_METHOD, PAID)
+        return result if result.snapshot else replace(result, snapshot=created.snapshot)
+
+    def confirm(self, context: CallContext, psp_id: str, request: ConfirmRequest) -> Result:
+        """Pay a PaymentIntent with a token; with a customer, off session by that customer's saved method."""
+        params: PaymentIntentConfirmParams = {"payment_method": request.token, "expand": ["latest_charge"]}
+        if request.return_url:
+            params["return_url"] = request.return_url
+        if request.customer:
+            params["off_session"] = True
+        answer = self._wire.call(
+            "payment_intents.confirm",
+            lambda: self._v1.payment_intents.confirm(psp_id, params, _options(context)),
+        )
+        return translated(answer, ObjectKind.CHARGE, PAID, refused_as=FailureCode.PAYMENT_METHOD_UNUSABLE)
+
+    def capture(self, context: CallContext, psp_id: str, amount_minor: int, currency: str) -> Result:
+        """Capture once, in full or in part; Stripe releases what is left."""
+        amount = to_stripe(amount_minor, currency)
+        if amount is None:
+            return inexpressible(amount_minor, currency)
+        params: PaymentIntentCaptureParams = {"amount_to_capture": amount, "expand": ["latest_charge"]}
+        answer = self._wire.call(
+            "payment_intents.capture",
+            lambda: self._v1.payment_intents.capture(psp_id, params, _options(context)),
+        )
+        return translated(answer, ObjectKind.CHARGE, CAPTURED, refused_as=FailureCode.NOT_CAPTURABLE)
+
+    def cancel(self, context: CallContext, psp_id: str, session_id: str) -> Result:
+        """Make sure that the charge can no longer be paid, and say where it stands.
+
+        SUCCEEDED with a CANCELLED snapshot: done. SUCCEEDED with a SUCCEEDED snapshot: too late, it is paid.
+        Stripe lets an intent that belongs to a session be cancelled only while money is held; otherwise the
+        session has to be expired. A session that nobody tried to pay has no intent: then the snapshot is the
+        session's.
+        """
+        if not session_id:
+            return self._cancel_intent(context, psp_id)
+        expired = self._wire.call(
+            "checkout.sessions.expire",
+            lambda: self._v1.checkout.sessions.expire(session_id, {}, _options(context, ":expire")),
+        )
+        if isinstance(expired, Refusal) and expired.outcome is not Outcome.DECLINED:
+            return result_of_refusal(expired)
+        session = self.fetch(ObjectKind.SESSION, session_id)
+        if session.snapshot is None:
+            return _in_doubt(session)
+        intent_id = psp_id or session.snapshot.charge_psp_id
+        if not intent_id:
+            return replace(session, outcome=CANCELLED.get(session.snapshot.status, Outcome.UNKNOWN))
+        intent = self.fetch(ObjectKind.CHARGE, intent_id)
+        if intent.snapshot is None:
+            return _in_doubt(intent)
+        if intent.snapshot.status is ObjectStatus.AUTHORIZED or intent_id != session.snapshot.charge_psp_id:
+            return self._cancel_intent(context, intent_id)
+        if intent.snapshot.status in CANCELLED:
+            return replace(intent, outcome=CANCELLED[intent.snapshot.status])
+        return replace(session, outcome=CANCELLED.get(session.snapshot.status, Outcome.UNKNOWN))
+
+    def refund(self, context: CallContext, psp_id: str, amount_minor: int, currency: str) -> Result:
+        """Give money back, in full or in part."""
+        amount = to_stripe(amount_minor, currency)
+        if amount is None:
+            return inexpressible(amount_minor, currency)
+        params: RefundCreateParams = {
+            "payment_intent": psp_id,
+            "amount": amount,
+            "metadata": _metadata(context),
+        }
+        answer = self._wire.call("refunds.create", lambda: self._v1.refunds.create(params, _options(context)))
+        if isinstance(answer, Refusal) and answer.error.code == ErrorCode.UNEXPECTED_STATE:
+            # The error shows the charge, not a refund: nothing was created.
+            failure = failure_from(answer.body, FailureCode.NOT_REFUNDABLE)
+            return Result(Outcome.DECLINED, error=answer.error, request_id=answer.request_id, failure=failure)
+        return translated(answer, ObjectKind.REFUND, REFUNDED, refused_as=FailureCode.NOT_REFUNDABLE)
+
+    def fetch(self, kind: ObjectKind, psp_id: str) -> Result:
+        """Ask what an object is now. SUCCEEDED means that Stripe answered; the snapshot says what."""
+        match kind:
+            case ObjectKind.CHARGE:
+                return self._fetched(
+                    kind, lambda: self._v1.payment_intents.retrieve(psp_id, {"expand": ["latest_charge"]})
+                )
+            case ObjectKind.SESSION:
+                expand = ["payment_intent.latest_charge", "setup_intent"]
+                return self._fetched(
+                    kind, lambda: self._v1.checkout.sessions.retrieve(psp_id, {"expand": expand})
+                )
+            case ObjectKind.SAVED_METHOD:
+                return self._fetched(kind, lambda: self._v1.setup_intents.retrieve(psp_id))
+            case ObjectKind.REFUND:
+                return self._fetched(kind, lambda: self._v1.refunds.retrieve(psp_id))
+
+    def find(self, kind: ObjectKind, operation_id: str, near: datetime, charge_psp_id: str = "") -> Result:
+        """Look for the object that an operation created; `near` is when its first request was sent."""
+        return find_by_operation(self._wire, kind, operation_id, near, charge_psp_id)
+
+    def ensure_webhook(self, url: str) -> str:
+        """Register our notification address and return its secret. Raises `ConnectionError` on failure."""
+        return register_webhook(self._wire, url)
+
+    def _fetched(self, kind: ObjectKind, send: Callable[[], object]) -> Result:
+        return translated(self._wire.call(f"{RESOURCES[kind]}.retrieve", send), kind, CREATED)
+
+    def _cancel_intent(self, context: CallContext, psp_id: str) -> Result:
+        answer = self._wire.call(
+            "payment_intents.cancel", lambda: self._v1.payment_intents.cancel(psp_id, {}, _options(context))
+        )
+        result = translated(answer, ObjectKind.CHARGE, CANCELLED)
+        if isinstance(answer, Refusal) and answer.error.code == ErrorCode.REFUSED and result.snapshot is None:
+            # Refused without saying why: whatever the intent is now is the answer.
+            fetched = self.fetch(ObjectKind.CHARGE, psp_id)
+            if fetched.snapshot is not None:
+                outcome = CANCELLED.get(fetched.snapshot.status, Outcome.DECLINED)
+                return replace(result, outcome=outcome, snapshot=fetched.snapshot)
+        return result
+
+
+def _options(context: CallContext, suffix: str = "") -> "RequestOptions":
+    return {"idempotency_key": context.idempotency_key + suffix}
+
+
+def _metadata(context: CallContext) -> dict[str, str]:
+    return {**context.metadata, OPERATION_KEY: context.operation_id}
+
+
+def _in_doubt(read: Result) -> Result:
+    """Something may have been done before this reading failed, so it cannot count as not executed."""
+    return replace(read, outcome=Outcome.UNKNOWN) if read.outcome is Outcome.NOT_EXECUTED else read
