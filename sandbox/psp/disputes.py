@@ -1,0 +1,168 @@
+"""Disputes: opened by a token or by hand, answered with evidence, won or lost by hand."""
+
+from typing import Any, Final
+
+from .call import Call
+from .currencies import dispute_fee
+from .errors import Json, Refusal
+from .events import emit
+from .identifiers import new_id
+from .ledger import NETWORKS, record
+from .lists import page
+
+EVIDENCE: Final = (
+    "access_activity_log", "billing_address", "cancellation_policy", "cancellation_policy_disclosure",
+    "cancellation_rebuttal", "customer_communication", "customer_email_address", "customer_name",
+    "customer_purchase_ip", "customer_signature", "duplicate_charge_documentation", "duplicate_charge_explanation",
+    "duplicate_charge_id", "product_description", "receipt", "refund_policy", "refund_policy_disclosure",
+    "refund_refusal_explanation", "service_date", "service_documentation", "shipping_address", "shipping_carrier",
+    "shipping_date", "shipping_documentation", "shipping_tracking_number", "uncategorized_file",
+    "uncategorized_text",
+)  # fmt: skip
+REASONS: Final = {
+    "fraudulent": "10.4",
+    "product_not_received": "13.1",
+    "general": "13.3",
+    "duplicate": "12.6",
+}
+TIME_TO_ANSWER_SECONDS: Final = 9 * 24 * 3600
+OPEN: Final = ("needs_response", "under_review")
+
+
+def open_dispute(call: Call, charge: Json, *, reason: str, amount: int | None = None) -> Json:
+    """Open a dispute over a charge: the money and a fee leave the merchant's balance at once."""
+    amount = amount or charge["amount_captured"]
+    card = charge["payment_method_details"].get("card") or {}
+    brand = card.get("brand", "visa")
+    dispute: Json = {
+        "id": new_id("du"),
+        "object": "dispute",
+        "amount": amount,
+        "balance_transactions": [],
+        "charge": charge["id"],
+        "created": call.now,
+        "currency": charge["currency"],
+        "enhanced_eligibility_types": [],
+        "evidence": {**dict.fromkeys(EVIDENCE), "enhanced_evidence": {}},
+        "evidence_details": {
+            "due_by": call.now + TIME_TO_ANSWER_SECONDS,
+            "enhanced_eligibility": {},
+            "has_evidence": False,
+            "past_due": False,
+            "submission_count": 0,
+        },
+        "is_charge_refundable": False,
+        "livemode": False,
+        "metadata": {},
+        "payment_intent": charge["payment_intent"],
+        "payment_method_details": {
+            "card": {
+                "brand": brand, "case_type": "chargeback", "network": brand, "network_reason_code": REASONS[reason],
+            },
+            "type": "card",
+        },
+        "reason": reason,
+        "status": "needs_response",
+    }  # fmt: skip
+    transaction = _adjust(call, dispute, -amount, fee=dispute_fee(charge["currency"]), category="dispute")
+    dispute["balance_transactions"].append(transaction)
+    call.store.add(call.scope, dispute, parent=charge["id"])
+    charge["disputed"] = True
+    call.store.save(charge)
+    emit(call, "charge.dispute.created", dispute)
+    emit(call, "charge.dispute.funds_withdrawn", dispute)
+    return dispute
+
+
+def _adjust(call: Call, dispute: Json, amount: int, *, fee: int, category: str) -> Json:
+    verb = "withdrawal" if amount < 0 else "reversal"
+    return record(
+        call.store,
+        call.scope,
+        source=dispute["id"],
+        type="adjustment",
+        category=category,
+        amount=amount,
+        fee=fee,
+        currency=dispute["currency"],
+        against=(call.scope, NETWORKS),
+        available_on=call.now,
+        now=call.now,
+        description=f"Chargeback {verb} for {dispute['charge']}",
+        fee_description="Dispute fee",
+    )
+
+
+def decide(call: Call, dispute: Json, status: str) -> None:
+    """Close a dispute: `won` gives the money back (not the fee), `lost` leaves things as they are."""
+    if dispute["status"] not in OPEN:
+        raise Refusal(f"This dispute is already closed: it is {dispute['status']}.")
+    charge = call.store.get(call.scope, dispute["charge"], "charge")
+    dispute["status"] = status
+    if status == "won":
+        dispute["balance_transactions"].append(
+            _adjust(call, dispute, dispute["amount"], fee=0, category="dispute_reversal")
+        )
+        dispute["is_charge_refundable"] = True
+    call.store.save(dispute)
+    if charge is not None:
+        charge["_"]["dispute_closed"] = status == "won"
+        call.store.save(charge)
+    emit(call, "charge.dispute.closed", dispute)
+    if status == "won":
+        emit(call, "charge.dispute.funds_reinstated", dispute)
+
+
+def open_job(call: Call, target: str, word: str) -> None:
+    """Due: the buyer of a special token disputes the charge."""
+    charge = call.store.get(call.scope, target, "charge")
+    if charge is not None and not charge["disputed"]:
+        open_dispute(call, charge, reason=word)
+
+
+def retrieve(call: Call) -> Json:
+    """`GET /v1/disputes/{id}`."""
+    call.params.only(frozenset(("expand",)))
+    return call.addressed("dispute", "dispute")
+
+
+def list_disputes(call: Call) -> Json:
+    """`GET /v1/disputes`, by charge or PaymentIntent."""
+    params = call.params
+    params.only(
+        frozenset(
+            ("charge", "payment_intent", "created", "limit", "starting_after", "ending_before", "expand")
+        )
+    )
+    where: dict[str, Any] = {"parent": params.text("charge"), "payment_intent": params.text("payment_intent")}
+    return page(call, "dispute", "/v1/disputes", where)
+
+
+def update(call: Call) -> Json:
+    """`POST /v1/disputes/{id}`: evidence, and `submit` to hand it in (it is by default)."""
+    params = call.params
+    params.only(frozenset(("evidence", "metadata", "submit", "expand")))
+    dispute = call.addressed("dispute", "dispute")
+    evidence = params.child("evidence")
+    evidence.only(frozenset(EVIDENCE))
+    if evidence.values and dispute["status"] not in OPEN:
+        raise Refusal("This dispute is already closed, and no longer accepts evidence.")
+    for name in evidence.values:
+        dispute["evidence"][name] = evidence.text(name, at_most=20_000)
+    if evidence.values:
+        dispute["evidence_details"]["has_evidence"] = True
+        if params.flag("submit", default=True):
+            dispute["evidence_details"]["submission_count"] += 1
+            dispute["status"] = "under_review"
+    dispute["metadata"] = params.metadata(dispute["metadata"])
+    call.store.save(dispute)
+    emit(call, "charge.dispute.updated", dispute)
+    return dispute
+
+
+def close(call: Call) -> Json:
+    """`POST /v1/disputes/{id}/close`: accept it as lost."""
+    call.params.only(frozenset(("expand",)))
+    dispute = call.addressed("dispute", "dispute")
+    decide(call, dispute, "lost")
+    return dispute

@@ -1,0 +1,395 @@
+"""PaymentIntents over the API: create, confirm, capture, cancel, update, read (docs.stripe.com/payments/paymentintents/lifecycle)."""
+
+from typing import Any, Final
+
+from . import attempts, charges, methods
+from .call import Call
+from .currencies import check_amount, currency_of, money
+from .errors import CardRefused, InvalidParameter, Json, Refusal, missing, not_found, unexpected_state
+from .events import emit
+from .forms import Params, refuse_card_numbers
+from .identifiers import new_id
+from .lists import page
+from .store import shown
+from .tokens import METHOD_TYPES, TYPES_WITHOUT_MANUAL_CAPTURE
+
+COMMON: Final = frozenset(
+    ("amount", "currency", "customer", "description", "metadata", "payment_method", "payment_method_types",
+     "payment_method_options", "receipt_email", "setup_future_usage", "shipping", "statement_descriptor",
+     "statement_descriptor_suffix", "transfer_group", "expand")
+)  # fmt: skip
+CONFIRMING: Final = frozenset(
+    ("off_session", "return_url", "error_on_requires_action", "mandate_data", "use_stripe_sdk")
+)
+CREATE: Final = COMMON | CONFIRMING | {
+    "automatic_payment_methods", "capture_method", "confirm", "confirmation_method", "payment_method_data",
+}  # fmt: skip
+CONFIRM: Final = CONFIRMING | {
+    "payment_method", "payment_method_data", "payment_method_options", "payment_method_types", "receipt_email",
+    "setup_future_usage", "shipping", "capture_method", "expand",
+}  # fmt: skip
+CANCELLABLE: Final = (
+    "requires_payment_method",
+    "requires_capture",
+    "requires_confirmation",
+    "requires_action",
+)
+REASONS: Final = ("duplicate", "fraudulent", "requested_by_customer", "abandoned")
+MAX_METHOD_TYPES: Final = 20
+
+
+def new_intent(
+    call: Call,
+    *,
+    amount: int,
+    currency: str,
+    capture_method: str = "automatic_async",
+    customer: str | None = None,
+    types: list[str] | None = None,
+    redirects: bool = True,
+    metadata: dict[str, str] | None = None,
+    **more: Any,
+) -> Json:
+    """Write a new PaymentIntent that has not been confirmed."""
+    identifier = new_id("pi")
+    hidden = {"redirects": redirects and types is None, "return_url": more.pop("return_url", None),
+              "session": more.pop("session", None)}  # fmt: skip
+    manual = capture_method == "manual"
+    every = [type for type in METHOD_TYPES if not (manual and type in TYPES_WITHOUT_MANUAL_CAPTURE)]
+    allow = "always" if redirects else "never"
+    intent: Json = {
+        "id": identifier,
+        "object": "payment_intent",
+        "amount": amount,
+        "amount_capturable": 0,
+        "amount_details": {"tip": {}},
+        "amount_received": 0,
+        "application": None,
+        "application_fee_amount": None,
+        "automatic_payment_methods": {"allow_redirects": allow, "enabled": True} if types is None else None,
+        "canceled_at": None,
+        "cancellation_reason": None,
+        "capture_method": capture_method,
+        "client_secret": attempts.client_secret(identifier),
+        "confirmation_method": "automatic",
+        "created": call.now,
+        "currency": currency,
+        "customer": customer,
+        "customer_account": None,
+        "description": None,
+        "excluded_payment_method_types": None,
+        "last_payment_error": None,
+        "latest_charge": None,
+        "livemode": False,
+        "managed_payments": {"enabled": False},
+        "metadata": metadata or {},
+        "next_action": None,
+        "on_behalf_of": None,
+        "payment_method": None,
+        "payment_method_configuration_details": None,
+        "payment_method_options": {
+            "card": {
+                "installments": None,
+                "mandate_options": None,
+                "network": None,
+                "request_three_d_secure": "automatic",
+            }
+        },
+        "payment_method_types": every if types is None else types,
+        "processing": None,
+        "receipt_email": None,
+        "review": None,
+        "setup_future_usage": None,
+        "shipping": None,
+        "source": None,
+        "statement_descriptor": None,
+        "statement_descriptor_suffix": None,
+        "status": "requires_payment_method",
+        "transfer_data": None,
+        "transfer_group": None,
+        **more,
+        "_": hidden,
+    }
+    return intent
+
+
+def create(call: Call) -> Json:
+    """`POST /v1/payment_intents`; with `confirm` it is attempted at once."""
+    params = call.params
+    refuse_card_numbers(params.values)
+    params.only(CREATE)
+    amount = params.integer("amount", at_least=1)
+    if amount is None:
+        raise missing("amount")
+    currency = currency_of(params.required_text("currency"))
+    check_amount(amount, currency)
+    automatic = params.child("automatic_payment_methods")
+    types = _types(params)
+    if types and automatic.flag("enabled"):
+        raise InvalidParameter(
+            "You may only specify one of these parameters: automatic_payment_methods, payment_method_types.",
+            param="payment_method_types",
+        )
+    confirm = params.flag("confirm")
+    if not confirm and params.flag("off_session"):
+        raise InvalidParameter("off_session can only be set when confirm is true.", param="off_session")
+    customer = params.text("customer")
+    if customer:
+        call.referred("customer", customer, param="customer")
+    intent = new_intent(
+        call,
+        amount=amount,
+        currency=currency,
+        capture_method=params.choice("capture_method", ("automatic", "automatic_async", "manual")) or "automatic_async",
+        customer=customer,
+        types=types,
+        redirects=automatic.choice("allow_redirects", ("always", "never"), "always") == "always",
+        metadata=params.metadata(),
+        return_url=params.text("return_url"),
+        **{name: params.text(name) for name in
+           ("description", "receipt_email", "statement_descriptor", "statement_descriptor_suffix", "transfer_group")},
+        setup_future_usage=params.choice("setup_future_usage", ("off_session", "on_session")),
+    )  # fmt: skip
+    method = _method_of(call, intent)
+    if method is not None:
+        intent.update(payment_method=method["id"], status="requires_confirmation")
+    call.store.add(call.scope, intent)
+    emit(call, "payment_intent.created", intent)
+    if confirm:
+        return _confirm(call, intent, method)
+    return intent
+
+
+def _types(params: Params) -> list[str] | None:
+    types = params.texts("payment_method_types")
+    if len(types) > MAX_METHOD_TYPES:
+        raise InvalidParameter("Too many payment method types", param="payment_method_types")
+    for type in types:
+        if type not in METHOD_TYPES:
+            raise InvalidParameter(
+                f'The payment method type "{type}" is invalid here: the sandbox knows {", ".join(METHOD_TYPES)}.',
+                param="payment_method_types",
+            )
+    return types or None
+
+
+def _method_of(call: Call, intent: Json) -> Json | None:
+    """Answer the payment method that the request names, checked against the PaymentIntent."""
+    given = call.params.text("payment_method")
+    if given is None:
+        return None
+    method = methods.obtain(call, given)
+    methods.check_usable(method, customer=intent["customer"])
+    check_type(intent, method)
+    return method
+
+
+def check_type(intent: Json, method: Json) -> None:
+    """Refuse a payment method of a type that the PaymentIntent does not take."""
+    if method["type"] not in intent["payment_method_types"]:
+        raise Refusal(
+            f"The PaymentMethod provided ({method['type']}) is not allowed for this PaymentIntent. Please attach a "
+            f"PaymentMethod of one of the following types: {', '.join(intent['payment_method_types'])}.",
+            param="payment_method",
+        )
+
+
+def confirm(call: Call) -> Json:
+    """`POST /v1/payment_intents/{id}/confirm`."""
+    params = call.params
+    refuse_card_numbers(params.values)
+    params.only(CONFIRM)
+    intent = call.addressed("payment_intent", "payment_intent")
+    _refuse_if_session_is_open(call, intent, "confirm")
+    if intent["status"] == "succeeded":
+        raise Refusal(
+            "You cannot confirm this PaymentIntent because it has already succeeded after being previously confirmed.",
+            code="payment_intent_unexpected_state",
+            payment_intent=intent,
+        )
+    if intent["status"] not in ("requires_payment_method", "requires_confirmation", "requires_action"):
+        raise unexpected_state(intent, "confirm")
+    if usage := params.choice("setup_future_usage", ("off_session", "on_session")):
+        intent["setup_future_usage"] = usage
+    method = _method_of(call, intent)
+    if method is None and intent["payment_method"]:
+        method = call.store.get(call.scope, intent["payment_method"], "payment_method")
+        if method is not None:
+            methods.check_usable(method, customer=intent["customer"])
+    return _confirm(call, intent, method)
+
+
+def _confirm(call: Call, intent: Json, method: Json | None) -> Json:
+    params = call.params
+    if method is None:
+        raise Refusal(
+            "You cannot confirm this PaymentIntent because it's missing a payment method. You can either update the "
+            "PaymentIntent with a payment method and then confirm it again, or confirm it again directly with a payment "
+            "method or ConfirmationToken.",
+            code="payment_intent_unexpected_state",
+            payment_intent=intent,
+        )
+    off_session = params.text("off_session") not in (None, "false")
+    return_url = params.text("return_url")
+    if intent["_"]["redirects"] and not off_session and not (return_url or intent["_"]["return_url"]):
+        raise Refusal(
+            "This PaymentIntent is configured to accept payment methods enabled in your Dashboard. Because some of these "
+            "payment methods might redirect your customer off of your page, you must provide a `return_url`. If you don't "
+            "want to accept redirect-based payment methods, set `automatic_payment_methods[enabled]` to `true` and "
+            "`automatic_payment_methods[allow_redirects]` to `never` when creating Setup Intents and Payment Intents.",
+            payment_intent=intent,
+        )
+    error = attempts.attempt(call, intent, method, off_session=off_session, return_url=return_url)
+    if error is not None:
+        raise declined(error, intent)
+    return intent
+
+
+def declined(error: Json, intent: Json) -> CardRefused:
+    """Answer the refusal that carries a decline and the PaymentIntent as it is now."""
+    more = {
+        name: value for name, value in error.items() if name not in ("message", "type", "code", "doc_url")
+    }
+    return CardRefused(
+        error["message"],
+        status=402,
+        kind="card_error",
+        code=error["code"],
+        **more,
+        **{intent["object"]: shown(intent)},
+    )
+
+
+def capture(call: Call) -> Json:
+    """`POST /v1/payment_intents/{id}/capture`: all of it or a part; the rest is released."""
+    params = call.params
+    params.only(
+        frozenset(("amount_to_capture", "final_capture", "metadata", "statement_descriptor", "expand"))
+    )
+    amount = params.integer("amount_to_capture", at_least=1)
+    intent = call.addressed("payment_intent", "payment_intent")
+    if intent["status"] != "requires_capture":
+        raise Refusal(
+            "This PaymentIntent could not be captured because it has a status of "
+            f"{intent['status']}. Only a PaymentIntent with one of the following statuses may be captured: "
+            "requires_capture.",
+            code="payment_intent_unexpected_state",
+            payment_intent=intent,
+        )
+    authorised = intent["amount_capturable"]
+    if amount is None:
+        amount = authorised
+    if amount > authorised:
+        raise Refusal(
+            f"The requested capture amount is greater than the amount you can capture for this charge ("
+            f"{money(authorised, intent['currency'])}).",
+            code="amount_too_large",
+            param="amount_to_capture",
+        )
+    check_amount(amount, intent["currency"], param="amount_to_capture")
+    charge = call.store.get(call.scope, intent["latest_charge"], "charge")
+    if charge is None:
+        raise not_found("charge", intent["latest_charge"])
+    intent["metadata"] = params.metadata(intent["metadata"])
+    if amount < authorised:
+        charges.release(call, charge, authorised - amount)
+    attempts.take(call, intent, charge, amount, type="charge.captured")
+    return intent
+
+
+def cancel(call: Call) -> Json:
+    """`POST /v1/payment_intents/{id}/cancel`; one that has succeeded is refused."""
+    params = call.params
+    params.only(frozenset(("cancellation_reason", "expand")))
+    reason = params.choice("cancellation_reason", REASONS)
+    intent = call.addressed("payment_intent", "payment_intent")
+    _refuse_if_session_is_open(call, intent, "cancel")
+    if intent["status"] not in CANCELLABLE and not _cancellable_while_processing(call, intent):
+        raise Refusal(
+            f"You cannot cancel this PaymentIntent because it has a status of {intent['status']}. Only a PaymentIntent "
+            f"with one of the following statuses may be canceled: {', '.join(CANCELLABLE)}, processing.",
+            code="payment_intent_unexpected_state",
+            payment_intent=intent,
+        )
+    attempts.cancel(call, intent, reason)
+    return intent
+
+
+def _cancellable_while_processing(call: Call, intent: Json) -> bool:
+    """Only the late-success token may be cancelled while it is processing: that is its point."""
+    if intent["status"] != "processing":
+        return False
+    method = call.store.get(call.scope, intent["payment_method"], "payment_method")
+    return method is not None and methods.token_of(method).late_success
+
+
+def _refuse_if_session_is_open(call: Call, intent: Json, verb: str) -> None:
+    session = call.store.get(call.scope, intent["_"].get("session") or "", "checkout.session")
+    if session is not None and session["status"] == "open":
+        raise Refusal(
+            f"You cannot {verb} this PaymentIntent because it was created by a Checkout Session. To cancel it, expire the "
+            "Checkout Session instead.",
+            code="payment_intent_unexpected_state",
+            payment_intent=intent,
+        )
+
+
+def update(call: Call) -> Json:
+    """`POST /v1/payment_intents/{id}`."""
+    params = call.params
+    params.only(COMMON | {"capture_method"})
+    intent = call.addressed("payment_intent", "payment_intent")
+    fixed = {
+        "amount",
+        "currency",
+        "payment_method",
+        "customer",
+        "setup_future_usage",
+        "capture_method",
+    } & set(params.values)
+    if fixed and intent["status"] not in (
+        "requires_payment_method",
+        "requires_confirmation",
+        "requires_action",
+    ):
+        raise Refusal(
+            f"This PaymentIntent's {sorted(fixed)[0]} could not be updated because it has a status of "
+            f"{intent['status']}. You may only update the {sorted(fixed)[0]} of a PaymentIntent with one of the following "
+            "statuses: requires_payment_method, requires_confirmation, requires_action.",
+            code="payment_intent_unexpected_state",
+            payment_intent=intent,
+        )
+    amount = params.integer("amount", at_least=1)
+    if (currency := params.text("currency")) is not None:
+        intent["currency"] = currency_of(currency)
+    if amount is not None:
+        intent["amount"] = amount
+    check_amount(intent["amount"], intent["currency"])
+    if customer := params.text("customer"):
+        intent["customer"] = call.referred("customer", customer, param="customer")["id"]
+    for name in (
+        "description", "receipt_email", "statement_descriptor", "statement_descriptor_suffix", "transfer_group",
+    ):  # fmt: skip
+        if name in params:
+            intent[name] = params.text(name)
+    if usage := params.choice("setup_future_usage", ("off_session", "on_session")):
+        intent["setup_future_usage"] = usage
+    if capture_method := params.choice("capture_method", ("automatic", "automatic_async", "manual")):
+        intent["capture_method"] = capture_method
+    intent["metadata"] = params.metadata(intent["metadata"])
+    method = _method_of(call, intent)
+    if method is not None:
+        intent.update(payment_method=method["id"], status="requires_confirmation", next_action=None)
+    return call.store.save(intent)
+
+
+def retrieve(call: Call) -> Json:
+    """`GET /v1/payment_intents/{id}`."""
+    call.params.only(frozenset(("expand", "client_secret")))
+    return call.addressed("payment_intent", "payment_intent")
+
+
+def list_intents(call: Call) -> Json:
+    """`GET /v1/payment_intents`."""
+    call.params.only(frozenset(("customer", "created", "limit", "starting_after", "ending_before", "expand")))
+    return page(call, "payment_intent", "/v1/payment_intents", {"customer": call.params.text("customer")})

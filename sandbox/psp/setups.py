@@ -1,0 +1,245 @@
+"""SetupIntents: keep a payment method for later without paying."""
+
+from typing import Any, Final
+
+from . import attempts, methods
+from .call import Call
+from .errors import Json, Refusal, unexpected_state
+from .events import emit
+from .forms import refuse_card_numbers
+from .identifiers import new_id, random_text
+from .intents import declined
+from .lists import page
+from .tokens import METHOD_TYPES, SETUP_AUTHENTICATION_FAILED, Decline
+
+COMMON: Final = frozenset(
+    ("customer", "description", "metadata", "payment_method", "payment_method_types", "expand")
+)
+CREATE: Final = COMMON | {
+    "automatic_payment_methods", "confirm", "return_url", "usage", "payment_method_options", "payment_method_data",
+    "use_stripe_sdk", "mandate_data",
+}  # fmt: skip
+CONFIRM: Final = frozenset(
+    ("payment_method", "return_url", "expand", "payment_method_data", "mandate_data", "use_stripe_sdk")
+)
+CANCELLABLE: Final = ("requires_payment_method", "requires_confirmation", "requires_action")
+REASONS: Final = ("abandoned", "duplicate", "requested_by_customer")
+
+
+def new_setup(call: Call, **more: Any) -> Json:
+    """Answer a new SetupIntent that has not been confirmed (not yet stored)."""
+    identifier = new_id("seti")
+    hidden = {"return_url": more.pop("return_url", None), "session": more.pop("session", None)}
+    types = more.pop("types", None)
+    return {
+        "id": identifier,
+        "object": "setup_intent",
+        "application": None,
+        "automatic_payment_methods": {"allow_redirects": "always", "enabled": True}
+        if types is None
+        else None,
+        "cancellation_reason": None,
+        "client_secret": attempts.client_secret(identifier),
+        "created": call.now,
+        "customer": None,
+        "customer_account": None,
+        "description": None,
+        "excluded_payment_method_types": None,
+        "flow_directions": None,
+        "last_setup_error": None,
+        "latest_attempt": None,
+        "livemode": False,
+        "managed_payments": {"enabled": False},
+        "mandate": None,
+        "metadata": {},
+        "next_action": None,
+        "on_behalf_of": None,
+        "payment_method": None,
+        "payment_method_configuration_details": None,
+        "payment_method_options": {
+            "card": {"mandate_options": None, "network": None, "request_three_d_secure": "automatic"}
+        },
+        "payment_method_types": types or ["card", "link", "sepa_debit"],
+        "single_use_mandate": None,
+        "status": "requires_payment_method",
+        "usage": "off_session",
+        **more,
+        "_": hidden,
+    }
+
+
+def create(call: Call) -> Json:
+    """`POST /v1/setup_intents`."""
+    params = call.params
+    refuse_card_numbers(params.values)
+    params.only(CREATE)
+    customer = params.text("customer")
+    if customer:
+        call.referred("customer", customer, param="customer")
+    types = [type for type in params.texts("payment_method_types") if type in METHOD_TYPES] or None
+    setup = new_setup(
+        call,
+        customer=customer,
+        description=params.text("description"),
+        metadata=params.metadata(),
+        usage=params.choice("usage", ("off_session", "on_session"), "off_session"),
+        return_url=params.text("return_url"),
+        types=types,
+    )
+    method = _method_of(call, setup)
+    if method is not None:
+        setup.update(payment_method=method["id"], status="requires_confirmation")
+    call.store.add(call.scope, setup)
+    emit(call, "setup_intent.created", setup)
+    if params.flag("confirm"):
+        return _confirm(call, setup, method)
+    return setup
+
+
+def _method_of(call: Call, setup: Json) -> Json | None:
+    given = call.params.text("payment_method")
+    if given is None:
+        return None
+    method = methods.obtain(call, given)
+    methods.check_usable(method, customer=setup["customer"], word="SetupIntent")
+    return method
+
+
+def confirm(call: Call) -> Json:
+    """`POST /v1/setup_intents/{id}/confirm`."""
+    refuse_card_numbers(call.params.values)
+    call.params.only(CONFIRM)
+    setup = call.addressed("setup_intent", "setupintent")
+    if setup["status"] not in CANCELLABLE:
+        raise unexpected_state(setup, "confirm")
+    method = _method_of(call, setup)
+    if method is None and setup["payment_method"]:
+        method = call.store.get(call.scope, setup["payment_method"], "payment_method")
+    return _confirm(call, setup, method)
+
+
+def _confirm(call: Call, setup: Json, method: Json | None) -> Json:
+    if method is None:
+        raise Refusal(
+            "You cannot confirm this SetupIntent because it's missing a payment method. Update the SetupIntent with a "
+            "payment method and then confirm it again.",
+            code="setup_intent_unexpected_state",
+            setup_intent=setup,
+        )
+    return_url = call.params.text("return_url")
+    error = attempt(call, setup, method, return_url=return_url)
+    if error is not None:
+        raise declined(error, setup)
+    return setup
+
+
+def attempt(
+    call: Call, setup: Json, method: Json, *, return_url: str | None = None, authenticated: bool = False
+) -> Json | None:
+    """Try to keep a payment method and write what came of it; answer the error if it was declined."""
+    token = methods.token_of(method)
+    setup.update(payment_method=method["id"], last_setup_error=None, next_action=None)
+    setup["_"]["return_url"] = return_url or setup["_"].get("return_url")
+    if token.decline is not None and token.declines_when_attached:
+        return decline(call, setup, method, token.decline)
+    if token.challenge is not None and not authenticated:
+        secret = random_text(24)
+        setup["_"]["challenge"] = secret
+        url = f"{call.base_url}/3ds/{setup['id']}/{secret}"
+        setup["status"] = "requires_action"
+        setup["next_action"] = (
+            {
+                "type": "redirect_to_url",
+                "redirect_to_url": {"return_url": setup["_"]["return_url"], "url": url},
+            }
+            if setup["_"]["return_url"]
+            else {
+                "type": "use_stripe_sdk",
+                "use_stripe_sdk": {"type": "three_d_secure_redirect", "stripe_js": url},
+            }
+        )
+        call.store.save(setup)
+        emit(call, "setup_intent.requires_action", setup)
+        return None
+    setup["status"] = "succeeded"
+    call.store.save(setup)
+    if setup["customer"]:
+        methods.put_to_customer(call, method, setup["customer"], set_up=authenticated)
+    emit(call, "setup_intent.succeeded", setup)
+    return None
+
+
+def decline(call: Call, setup: Json, method: Json, why: Decline) -> Json:
+    """Write a refused attempt and answer the error."""
+    error: Json = {
+        "code": why.code,
+        "doc_url": f"https://docs.stripe.com/error-codes/{why.code.replace('_', '-')}",
+        "message": why.message,
+        "payment_method": method,
+        "type": "card_error",
+    }
+    if why.decline_code is not None:
+        error["decline_code"] = why.decline_code
+    setup.update(
+        status="requires_payment_method", payment_method=None, last_setup_error=error, next_action=None
+    )
+    call.store.save(setup)
+    emit(call, "setup_intent.setup_failed", setup)
+    return error
+
+
+def authenticate(call: Call, setup: Json, *, approved: bool) -> Json | None:
+    """End a 3-D Secure challenge; answer the error if it was refused."""
+    method = call.store.get(call.scope, setup["payment_method"], "payment_method")
+    if method is None:
+        raise LookupError(f"{setup['id']} is challenged without a payment method")
+    setup["_"].pop("challenge", None)
+    if approved:
+        return attempt(call, setup, method, authenticated=True)
+    return decline(call, setup, method, SETUP_AUTHENTICATION_FAILED)
+
+
+def cancel(call: Call) -> Json:
+    """`POST /v1/setup_intents/{id}/cancel`."""
+    call.params.only(frozenset(("cancellation_reason", "expand")))
+    reason = call.params.choice("cancellation_reason", REASONS)
+    setup = call.addressed("setup_intent", "setupintent")
+    if setup["status"] not in CANCELLABLE:
+        raise unexpected_state(setup, "cancel")
+    setup.update(status="canceled", cancellation_reason=reason, next_action=None)
+    call.store.save(setup)
+    emit(call, "setup_intent.canceled", setup)
+    return setup
+
+
+def update(call: Call) -> Json:
+    """`POST /v1/setup_intents/{id}`."""
+    call.params.only(COMMON)
+    setup = call.addressed("setup_intent", "setupintent")
+    if customer := call.params.text("customer"):
+        setup["customer"] = call.referred("customer", customer, param="customer")["id"]
+    if "description" in call.params:
+        setup["description"] = call.params.text("description")
+    setup["metadata"] = call.params.metadata(setup["metadata"])
+    method = _method_of(call, setup)
+    if method is not None:
+        setup.update(payment_method=method["id"], status="requires_confirmation")
+    return call.store.save(setup)
+
+
+def retrieve(call: Call) -> Json:
+    """`GET /v1/setup_intents/{id}`."""
+    call.params.only(frozenset(("expand", "client_secret")))
+    return call.addressed("setup_intent", "setupintent")
+
+
+def list_setups(call: Call) -> Json:
+    """`GET /v1/setup_intents`."""
+    params = call.params
+    params.only(
+        frozenset(
+            ("customer", "payment_method", "created", "limit", "starting_after", "ending_before", "expand")
+        )
+    )
+    where = {"customer": params.text("customer"), "payment_method": params.text("payment_method")}
+    return page(call, "setup_intent", "/v1/setup_intents", where)
