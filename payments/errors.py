@@ -1,0 +1,252 @@
+"""What payments may refuse, and the closed list of codes that a client of the API can meet.
+
+    PaymentsError
+    +-- Invalid            400  the request is wrong; `errors` names every bad field
+    +-- Unauthenticated    401  no valid key, or a bad signature
+    +-- Forbidden          403  the key lacks a scope
+    +-- NotFound           404  no such object in the caller's book
+    +-- Conflict           409  the request contradicts something that exists
+    |   +-- InvalidState       the object is not in a state that allows it
+    |   +-- StillRunning       the same request is being worked on; try again
+    +-- TooLarge           413  the body is over its limit
+    +-- Unprocessable      422  understood, and refused for a reason in the data
+    +-- Unavailable        503  something we need is away; try again
+
+A decline is not here: it is data on the order. An exception means that the caller is refused and nothing was
+stored. `docs/errors.md` is generated from `CATALOGUE` (`python manage.py document_errors`), and a test finds
+every code that the sources raise without being listed. This module imports nothing of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Final, Literal
+
+Outcome = Literal["none", "unknown", "executed"]
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One bad field: a path (`payment_orders[0].amount`), a code of `FIELD_CODES`, a sentence for people."""
+
+    field: str
+    code: str
+    detail: str
+
+
+class PaymentsError(Exception):
+    """A refusal. `outcome` tells whether anything was executed: refusals never are unless they say so."""
+
+    status: ClassVar[int] = 400
+    retryable: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        field: str = "",
+        errors: Sequence[FieldError] = (),
+        retry_after_seconds: int | None = None,
+        outcome: Outcome = "none",
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.errors = tuple(errors) or ((FieldError(field, code, message),) if field else ())
+        self.retry_after_seconds = retry_after_seconds
+        self.outcome = outcome
+
+
+class Invalid(PaymentsError):
+    """The request is wrong. Sending it again cannot help."""
+
+    status = 400
+
+
+class Unauthenticated(PaymentsError):
+    """No valid key came with the request, or its signature is wrong."""
+
+    status = 401
+
+
+class Forbidden(PaymentsError):
+    """The key is valid and lacks the scope."""
+
+    status = 403
+
+
+class NotFound(PaymentsError):
+    """There is no such object in the caller's book; another merchant's object looks exactly the same."""
+
+    status = 404
+
+
+class Conflict(PaymentsError):
+    """The request contradicts something that exists."""
+
+    status = 409
+
+
+class InvalidState(Conflict):
+    """The object is in a state that does not allow what was asked."""
+
+
+class StillRunning(Conflict):
+    """The first request with this idempotency key has not ended yet."""
+
+    retryable = True
+
+
+class TooLarge(PaymentsError):
+    """The body is over its limit and was not read."""
+
+    status = 413
+
+
+class Unprocessable(PaymentsError):
+    """Understood, well-formed, and refused."""
+
+    status = 422
+
+
+class Unavailable(PaymentsError):
+    """Something we need is away for the moment."""
+
+    status = 503
+    retryable = True
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An entry of the catalogue: the HTTP status, a title that never varies, and what a client should do."""
+
+    status: int
+    title: str
+    advice: str
+    retryable: bool = False
+
+
+CATALOGUE: Final[dict[str, Listed]] = {
+    # The form of a request
+    "invalid_request": Listed(400, "The request is not valid", "Correct every field that `errors` names."),
+    "invalid_json": Listed(
+        400,
+        "The body is not acceptable JSON",
+        "Send one JSON object in UTF-8: no duplicate keys, no NaN, no NUL, at most 20 levels deep.",
+    ),
+    "card_number_not_accepted": Listed(
+        400,
+        "Card numbers are not accepted",
+        "Never send a card number: use a token of the PSP, or the hosted page. Nothing was stored or logged.",
+    ),
+    "idempotency_key_missing": Listed(
+        400, "Idempotency-Key is missing", "Send one on every POST that creates or moves money."
+    ),
+    "idempotency_key_invalid": Listed(
+        400,
+        "Idempotency-Key is not valid",
+        "Send it once: 1 to 255 printable ASCII characters, bare or quoted.",
+    ),
+    "idempotency_key_not_allowed": Listed(
+        400,
+        "Idempotency-Key does not belong here",
+        "In a bulk request each item has its own `idempotency_key`.",
+    ),
+    "invalid_cursor": Listed(
+        400, "The cursor is not valid", "Use `next_cursor` of the page before, unchanged."
+    ),
+    "bad_request": Listed(400, "The request cannot be understood", "Check address, headers and encoding."),
+    "length_required": Listed(411, "Content-Length is required", "Do not send the body in chunks."),
+    "method_not_allowed": Listed(405, "This method is not allowed here", "See the `Allow` header."),
+    "not_acceptable": Listed(406, "This form of answer does not exist", "Accept application/json."),
+    "body_too_large": Listed(413, "The body is too large", "256 KiB at most, 2 MiB for a bulk request."),
+    "unsupported_media_type": Listed(415, "The body must be JSON", "Send `Content-Type: application/json`."),
+    # Who asks
+    "authentication_required": Listed(401, "An API key is required", "Send `Authorization: Bearer sk_...`."),
+    "api_key_invalid": Listed(
+        401, "The API key is not valid", "It is unknown, revoked or expired, or its merchant is suspended."
+    ),
+    "signature_required": Listed(
+        401, "This request must be signed", "Send X-Request-Timestamp, X-Request-Nonce and X-Signature."
+    ),
+    "signature_invalid": Listed(
+        401, "The signature is wrong", "Check the string to sign, the body's bytes and the signing secret."
+    ),
+    "timestamp_stale": Listed(
+        401,
+        "The request's time is too far from ours",
+        "Sign with the current time in UTC, within 300 seconds.",
+    ),
+    "nonce_replayed": Listed(401, "The nonce was used before", "Sign every request with a fresh nonce."),
+    "scope_missing": Listed(403, "The key may not do this", "Use a key with the scope that `detail` names."),
+    "administrator_required": Listed(403, "Only an administrator may do this", "Use an administrator's key."),
+    # What exists, and in which state
+    "not_found": Listed(
+        404, "There is no such object", "Check the id, and that the key is of the right mode."
+    ),
+    "checkout_id_conflict": Listed(
+        409, "This checkout_id has other content", "A checkout keeps its content: use a new checkout_id."
+    ),
+    "seller_exists": Listed(
+        409, "A seller with this external_id exists", "Read it, or choose another external_id."
+    ),
+    "invalid_state": Listed(
+        409, "The object's state does not allow this", "Read the object and decide again."
+    ),
+    "idempotency_in_progress": Listed(
+        409, "The same request is still running", "Repeat it after `Retry-After` seconds.", retryable=True
+    ),
+    "idempotency_key_reused": Listed(
+        422, "This Idempotency-Key was used for another request", "Use a new key for a new request."
+    ),
+    "psp_account_missing": Listed(
+        422, "The merchant has no PSP account", "Add one with PUT /merchants/{id}/psp-accounts/{psp}."
+    ),
+    "amount_mismatch": Listed(422, "The amount differs", "Send the order's own amount, or none."),
+    "amount_exceeds_authorized": Listed(
+        422, "The amount is more than what is held", "Capture at most what was authorized for the order."
+    ),
+    # PSP notifications
+    "notification_rejected": Listed(
+        400, "The notification was not accepted", "Its signature, age or form is wrong; nothing was stored."
+    ),
+    # Ours
+    "rate_limited": Listed(429, "Too many requests", "Wait `Retry-After` seconds.", retryable=True),
+    "internal_error": Listed(
+        500,
+        "Something failed on our side",
+        "Repeat the request with the same Idempotency-Key.",
+        retryable=True,
+    ),
+    "service_unavailable": Listed(
+        503,
+        "The service is not available for the moment",
+        "Repeat the request with the same Idempotency-Key after `Retry-After` seconds.",
+        retryable=True,
+    ),
+}
+
+FIELD_CODES: Final[dict[str, str]] = {
+    "required": "the field is missing",
+    "unknown_field": "the field does not exist here; nothing that was sent is ignored",
+    "invalid_type": "the value has another JSON type",
+    "invalid_value": "the value is not one of those allowed, or has another form",
+    "invalid_amount": "not a positive decimal string in major units that fits the currency",
+    "invalid_currency": "not an ISO 4217 currency code",
+    "invalid_country": "not an ISO 3166 country code in capitals",
+    "invalid_email": "not an e-mail address",
+    "invalid_url": "not an absolute http or https address",
+    "invalid_time": "not an RFC 3339 time",
+    "invalid_token": "not a token of a PSP",
+    "too_short": "too few characters or items",
+    "too_long": "too many characters or items",
+    "currency_mismatch": "the currency differs from that of the payment",
+    "sum_mismatch": "the amount differs from the sum of the orders",
+    "unknown_seller": "no such seller in this book",
+    "unknown_order": "no such order in this payment",
+    "duplicate": "the value appears twice",
+    "ambiguous": "two fields that exclude each other are both given",
+    "not_supported": "the combination or the kind is not supported",
+}

@@ -1,0 +1,268 @@
+"""Rows as the API shows them: pure functions from model instances to dictionaries.
+
+The same functions make the answer of a POST, of a GET, the body of a webhook and the stored answer of a
+replay, so a payment never looks different in two places. They work on instances that are not saved yet, and
+run no query: whoever calls them has loaded what is needed (`order.charge`, the sellers' public ids). Key
+order is part of the contract.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+from django.db.models import Value
+from django.db.models.expressions import DatabaseDefault
+
+from ledger.ids import public_id
+from ledger.models import Book
+from ledger.money import format_minor
+from payments import checkout_links
+from payments.models import (
+    Charge,
+    FeePlan,
+    Merchant,
+    PaymentEvent,
+    PaymentOrder,
+    PspAccount,
+    PspOperation,
+    Seller,
+)
+from wallet.balances import WalletBalance
+
+Object = dict[str, Any]
+
+RESULT: Final[dict[str, str]] = {
+    "requires_payment_method": "in_progress",
+    "processing": "in_progress",
+    "requires_action": "in_progress",
+    "requires_capture": "in_progress",
+    "succeeded": "success",
+    "partially_succeeded": "success",
+    "failed": "failed",
+    "cancelled": "failed",
+    "expired": "failed",
+}
+
+
+def timestamp(at: datetime) -> str:
+    """Write a time as RFC 3339 in UTC, to the millisecond."""
+    return f"{at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
+
+
+def payment(event: PaymentEvent, orders: Sequence[PaymentOrder], *, sellers: Mapping[int, UUID]) -> Object:
+    """Show a payment with its orders; `sellers` maps the orders' seller ids to public ids."""
+    currency, token = event.currency_id, checkout_links.token_for(event.public_id)
+    parts = [payment_order(order, event, seller_public_id=sellers[order.seller_id]) for order in orders]
+    return {
+        "id": public_id("pay", event.public_id),
+        "object": "payment",
+        "checkout_id": event.checkout_id,
+        "status": str(event.status),
+        "amount": format_minor(event.amount_minor, currency),
+        "currency": currency,
+        "amount_captured": format_minor(sum(_stored(order.captured_minor) for order in orders), currency),
+        "amount_refunded": format_minor(sum(_stored(order.refunded_minor) for order in orders), currency),
+        "is_payment_done": all(part["status"] == "SUCCESS" for part in parts),
+        "charge_mode": str(event.charge_mode),
+        "capture": str(event.capture),
+        "checkout_url": checkout_links.checkout_url(event.public_id, token),
+        "client_token": token,
+        "next_action": event.next_action,
+        "payment_orders": parts,
+        "result": RESULT[event.status],
+        "ledger_updated": all(part["ledger_updated"] for part in parts),
+        "wallet_updated": all(part["wallet_updated"] for part in parts),
+        "buyer": event.buyer,
+        "metadata": event.metadata,
+        "created_at": timestamp(event.created_at),
+        "version": _stored(event.version),
+    }
+
+
+def payment_order(order: PaymentOrder, event: PaymentEvent, *, seller_public_id: UUID) -> Object:
+    """Show one order; `order.charge` must be loaded."""
+    currency = order.currency_id
+    return {
+        "id": public_id("ord", order.public_id),
+        "object": "payment_order",
+        "reference": order.reference,
+        "seller": public_id("sel", seller_public_id),
+        "amount": format_minor(order.amount_minor, currency),
+        "currency": currency,
+        "platform_fee": format_minor(order.fee_minor, currency),
+        "status": str(order.status),
+        "failure": order.failure and _failure(order.failure),
+        "ledger_updated": _stored(order.ledger_updated),
+        "wallet_updated": _stored(order.wallet_updated),
+        "amount_captured": format_minor(_stored(order.captured_minor), currency),
+        "amount_refunded": format_minor(_stored(order.refunded_minor), currency),
+        "delivered_at": order.delivered_at and timestamp(order.delivered_at),
+        "charge": public_id("chg", order.charge.public_id),
+        "payment": public_id("pay", event.public_id),
+        "checkout_id": event.checkout_id,
+        "payment_method_details": order.method_details,
+        "description": order.description,
+        "metadata": order.metadata,
+    }
+
+
+def receipt(order: PaymentOrder, event: PaymentEvent, *, payee: Seller) -> Object:
+    """Show what a buyer paid to whom with one order; `order.succeeded_at` is set."""
+    assert order.succeeded_at is not None
+    return {
+        "id": public_id("ord", order.public_id),
+        "object": "receipt",
+        "payment": public_id("pay", event.public_id),
+        "checkout_id": event.checkout_id,
+        "reference": order.reference,
+        "description": order.description,
+        "amount": format_minor(order.captured_minor, order.currency_id),
+        "amount_refunded": format_minor(order.refunded_minor, order.currency_id),
+        "currency": order.currency_id,
+        "payee": {"id": public_id("sel", payee.public_id), "name": payee.name, "country": payee.country},
+        "payment_method_details": order.method_details,
+        "paid_at": timestamp(order.succeeded_at),
+    }
+
+
+def charge(row: Charge, event: PaymentEvent, orders: Iterable[PaymentOrder], account: PspAccount) -> Object:
+    """Show a charge: one object at the PSP and the orders that it pays."""
+    return {
+        "id": public_id("chg", row.public_id),
+        "object": "charge",
+        "payment": public_id("pay", event.public_id),
+        "payment_orders": [public_id("ord", order.public_id) for order in orders],
+        "status": str(row.status),
+        "amount": format_minor(row.amount_minor, row.currency_id),
+        "amount_captured": format_minor(row.captured_minor, row.currency_id),
+        "currency": row.currency_id,
+        "psp": account.adapter,
+        "psp_account": account.code,
+        "psp_id": row.psp_id,
+        "payment_method_details": row.method_details,
+        "next_action": row.next_action,
+        "failure": row.failure and _failure(row.failure),
+        "created_at": timestamp(row.created_at),
+    }
+
+
+def psp_operation(row: PspOperation, event: PaymentEvent, account: PspAccount) -> Object:
+    """Show one call to the PSP; `row.charge` must be loaded when there is one."""
+    return {
+        "id": public_id("opr", row.public_id),
+        "object": "psp_operation",
+        "type": row.kind,
+        "payment": public_id("pay", event.public_id),
+        "charge": row.charge and public_id("chg", row.charge.public_id),
+        "amount": format_minor(row.amount_minor, event.currency_id),
+        "currency": event.currency_id,
+        "psp": account.adapter,
+        "psp_account": account.code,
+        "psp_id": row.charge and row.charge.psp_id,
+        "state": row.state,
+        "outcome": row.outcome or None,
+        "error": {"code": row.error_code, "message": row.error_message} if row.error_code else None,
+        "psp_request_id": row.psp_request_id or None,
+        "tries": row.tries,
+        "created_at": timestamp(row.created_at),
+        "sent_at": row.first_sent_at and timestamp(row.first_sent_at),
+        "closed_at": row.closed_at and timestamp(row.closed_at),
+    }
+
+
+def seller(row: Seller) -> Object:
+    """Show a seller; `row.fee_plan` and its fixed fees must be loaded when there is one."""
+    return {
+        "id": public_id("sel", row.public_id),
+        "object": "seller",
+        "external_id": row.external_id,
+        "name": row.name,
+        "country": row.country,
+        "email": row.email,
+        "default_currency": row.default_currency_id,
+        "fee_plan": fee_plan(row.fee_plan) if row.fee_plan else None,
+        "payout_schedule": row.payout_schedule,
+        "kyc_status": str(row.kyc_status),
+        "metadata": row.metadata,
+        "created_at": timestamp(row.created_at),
+    }
+
+
+def fee_plan(row: FeePlan) -> Object:
+    """Show what the platform keeps of a sale; the fixed fees must be loaded."""
+    return {
+        "name": row.name,
+        "basis_points": row.basis_points,
+        "fixed": {
+            fee.currency_id: format_minor(fee.amount_minor, fee.currency_id)
+            for fee in sorted(row.fixed_fees.all(), key=lambda fee: fee.currency_id)
+        },
+    }
+
+
+def wallet(row: WalletBalance) -> Object:
+    """Show what a seller has in one currency."""
+    currency = row.wallet.currency_id
+    return {
+        "id": public_id("wal", row.wallet.public_id),
+        "object": "wallet",
+        "seller": public_id("sel", row.wallet.seller),
+        "currency": currency,
+        "pending": format_minor(row.pending, currency),
+        "available": format_minor(row.available, currency),
+        "reserved": format_minor(row.reserved, currency),
+        "in_transit": format_minor(row.in_transit, currency),
+        "debt": format_minor(row.debt, currency),
+        "balance": format_minor(row.balance, currency),
+    }
+
+
+def merchant(row: Merchant, books: Iterable[tuple[Book, Seller | None, Sequence[PspAccount]]]) -> Object:
+    """Show a merchant and, for each of its books, the house seller and the PSP accounts."""
+    return {
+        "id": public_id("mer", row.public_id),
+        "object": "merchant",
+        "name": row.name,
+        "status": str(row.status),
+        "books": [
+            {
+                "mode": str(book.mode),
+                "house_seller": house and public_id("sel", house.public_id),
+                "psp_accounts": [psp_account(account) for account in accounts],
+            }
+            for book, house, accounts in books
+        ],
+        "created_at": timestamp(row.created_at),
+    }
+
+
+def psp_account(row: PspAccount) -> Object:
+    """Show a PSP account. Its secrets are never shown again, only whether they are there."""
+    return {
+        "id": public_id("psp", row.public_id),
+        "object": "psp_account",
+        "psp": row.adapter,
+        "code": row.code,
+        "base_url": row.base_url or None,
+        "api_key": "********",
+        "webhook_secret": "********" if row.webhook_secret else None,
+        "webhook_url": checkout_links.notification_address(row.adapter, row.public_id),
+        "payout_mode": str(row.payout_mode),
+        "created_at": timestamp(row.created_at),
+    }
+
+
+def _failure(stored: Mapping[str, Any]) -> Object:
+    # The PSP's own code is kept in the row for staff; a buyer's screen gets ours.
+    return {key: stored.get(key) for key in ("code", "message", "retryable_by_buyer")}
+
+
+def _stored(value: Any) -> Any:
+    """Return a column's value; a row that is not saved yet has the default that the database will fill in."""
+    if isinstance(value, DatabaseDefault):
+        assert isinstance(value.expression, Value)
+        return value.expression.value
+    return value
