@@ -6,7 +6,7 @@ import sys
 
 def main() -> None:
     """Run one management command."""
-    if sys.version_info < (3, 12):
+    if sys.version_info < (3, 12):  # noqa: UP036 - said to people who run it with another Python
         sys.exit("Florin needs Python 3.12 or newer; run ./florin, which finds one.")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     from config.local_stack.home import StackError

@@ -14,7 +14,7 @@ from pytest_django import DjangoDbBlocker
 from tests.database import Clone
 
 
-class OutsideTheMachine(RuntimeError):
+class OutsideTheMachineError(RuntimeError):
     """A test tried to reach something that is not on this machine."""
 
 
@@ -36,7 +36,7 @@ def _require_loopback(host: str) -> None:
             return
     except ValueError:
         pass
-    raise OutsideTheMachine(f"tests reach nothing outside this machine, not even {host}")
+    raise OutsideTheMachineError(f"tests reach nothing outside this machine, not even {host}")
 
 
 sys.addaudithook(_refuse_the_network)
@@ -49,7 +49,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         wanted = set(getattr(item, "fixturenames", ()))
         if (marker and marker.kwargs.get("transaction")) or wanted & {"transactional_db", "live_server"}:
             raise pytest.UsageError(
-                f"{item.nodeid}: truncating is refused to the runtime role; use the fixture committed_db instead"
+                f"{item.nodeid}: the runtime role may not truncate; use the fixture committed_db instead"
             )
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
@@ -78,7 +78,7 @@ def django_db_setup(clone: Clone) -> None:
 def committed_db(
     request: pytest.FixtureRequest, clone: Clone, django_db_setup: None, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[Clone]:
-    """Let a test commit for real, from any thread or process; afterwards all but the seeded tables are emptied."""
+    """Let a test commit for real, from any thread or process; afterwards only seeded tables keep rows."""
     if "db" in request.fixturenames or request.node.get_closest_marker("django_db"):
         raise pytest.UsageError("a test has either db (rolled back) or committed_db, not both")
     with django_db_blocker.unblock():
@@ -90,7 +90,7 @@ def committed_db(
 
 @pytest.fixture
 def superuser(clone: Clone) -> Iterator[psycopg.Connection]:
-    """Give a superuser's connection to this process' database (autocommit); it sees only what is committed."""
+    """Give a superuser's connection to this process' database, autocommit; it sees what is committed."""
     with psycopg.connect(clone.superuser_url, autocommit=True) as connection:
         yield connection
 

@@ -1,7 +1,8 @@
 """A clone of the migrated template database for one test process, and how to empty it again.
 
-Django's own way (TRUNCATE by the connection under test) is closed on purpose: the runtime role may not truncate, and the
-ledger's triggers refuse it. Cleaning is therefore the superuser's work, with triggers off, outside Django.
+Django's own way (TRUNCATE by the connection under test) is closed on purpose: the runtime role may not
+truncate, and the ledger's triggers refuse it. Cleaning is therefore the superuser's work, with triggers off,
+outside Django.
 """
 
 import os
@@ -43,7 +44,7 @@ class Clone:
         return f"{scheme}://{role}@/{self.name}?{host}"
 
     def create(self) -> None:
-        """Clone the template and point Django's connections, and the environment of child processes, at the clone."""
+        """Clone the template; point Django's connections and the environment of children at the clone."""
         name, template = sql.Identifier(self.name), sql.Identifier(DATABASE)
         with psycopg.connect(os.environ["FLORIN_TEST_SUPERUSER_URL"], autocommit=True) as connection:
             connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
@@ -73,7 +74,7 @@ class Clone:
             return frozenset(_filled_tables(connection))
 
     def empty(self) -> None:
-        """Delete what a test committed: every row of every table but the seeded ones; ends stray sessions first."""
+        """Delete what a test committed: every row of all but the seeded tables; end stray sessions first."""
         connections.close_all()
         with psycopg.connect(self.superuser_url) as connection:
             connection.execute("SET lock_timeout = '10s'")
@@ -99,7 +100,9 @@ def _filled_tables(connection: psycopg.Connection) -> list[str]:
     if not names:
         return []
     probes = [
-        sql.SQL("SELECT {} WHERE EXISTS (SELECT FROM {})").format(sql.Literal(name), sql.Identifier("public", name))
+        sql.SQL("SELECT {} WHERE EXISTS (SELECT FROM {})").format(
+            sql.Literal(name), sql.Identifier("public", name)
+        )
         for name in names
     ]
     return [row[0] for row in connection.execute(sql.SQL(" UNION ALL ").join(probes))]

@@ -1,9 +1,10 @@
 """Servers of the test run's own: started before Django is configured, stopped after the last test.
 
-A pytest plugin and not a fixture, because the settings are read from the environment before any fixture runs. The
-process that was started (not the workers of pytest-xdist) owns a PostgreSQL and a Valkey under `<home>/test`, beside and
-independent of a running stack; the database `florin` there is the migrated template that every worker clones.
-DATABASE_URL and REDIS_URL of the caller are never used: a test must not be able to reach them.
+A pytest plugin and not a fixture, because the settings are read from the environment before any fixture runs.
+The process that was started (not the workers of pytest-xdist) owns a PostgreSQL and a Valkey under
+`<home>/test`, beside and independent of a running stack; the database `florin` there is the migrated template
+that every worker clones. DATABASE_URL and REDIS_URL of the caller are never used: a test must not be able to
+reach them.
 """
 
 import os
@@ -20,7 +21,14 @@ from config.local_stack.session import export
 
 MARK = "FLORIN_TEST_SERVERS"
 HOMES = 8  # so many test runs at once in one checkout
-OURS = ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "FLORIN_SECRET_KEY", "FLORIN_FIELD_KEY", "SANDBOX_PSP_URL")
+OURS = (
+    "DATABASE_URL",
+    "DATABASE_OWNER_URL",
+    "REDIS_URL",
+    "FLORIN_SECRET_KEY",
+    "FLORIN_FIELD_KEY",
+    "SANDBOX_PSP_URL",
+)
 
 _running: list[tuple[Servers, Claim]] = []
 

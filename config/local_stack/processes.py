@@ -1,7 +1,8 @@
-"""Start a child that dies with us, stop it within a deadline, tell whether a process is still the one we knew.
+"""Start a child that dies with us, stop it within a deadline, recognise a process later.
 
-Each child leads a session of its own: Ctrl-C reaches only the supervisor, which then stops the children in order, and
-a child is always ended together with whatever it started. It must never signal a process it has not identified.
+Each child leads a session of its own: Ctrl-C reaches only the supervisor, which then stops the children in
+order, and a child is always ended together with whatever it started. It must never signal a process it has
+not identified.
 """
 
 import contextlib
@@ -29,7 +30,7 @@ def start(
     death_signal: signal.Signals = signal.SIGTERM,
     identity: str = "same",
 ) -> subprocess.Popen[bytes]:
-    """Start `program` in a session of its own, its output appended to `log`; it gets `death_signal` when we die."""
+    """Start `program` in a session of its own, output to `log`; `death_signal` reaches it when we die."""
     log.parent.mkdir(parents=True, exist_ok=True)
     if log.exists() and log.stat().st_size > LOG_BYTES_KEPT:
         log.replace(log.with_suffix(".log.1"))
@@ -48,9 +49,12 @@ def start(
 
 
 def stop(
-    child: subprocess.Popen[bytes], *, with_signal: signal.Signals = signal.SIGTERM, timeout_seconds: float = 10
+    child: subprocess.Popen[bytes],
+    *,
+    with_signal: signal.Signals = signal.SIGTERM,
+    timeout_seconds: float = 10,
 ) -> None:
-    """Ask the child to end, kill it after the timeout, and kill whatever is left of its session either way."""
+    """Ask the child to end, kill it after the timeout; kill whatever is left of its session either way."""
     if child.poll() is None:
         child.send_signal(with_signal)
         with contextlib.suppress(subprocess.TimeoutExpired):

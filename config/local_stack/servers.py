@@ -1,9 +1,9 @@
 """Both embedded servers with roles and schema, and the rule who may start and stop them.
 
-One process owns the servers of a home: it holds `servers.lock` and they are its children. Others attach: they hold
-`attached.lock` shared while they use them, and an owner that is only passing through waits for them before it stops.
-Both are kernel locks, so a killed process releases them. With DATABASE_URL or REDIS_URL given, that server is not
-ours: it is neither started nor stopped here.
+One process owns the servers of a home: it holds `servers.lock` and they are its children. Others attach: they
+hold `attached.lock` shared while they use them, and an owner that is only passing through waits for them
+before it stops. Both are kernel locks, so a killed process releases them. With DATABASE_URL or REDIS_URL
+given, that server is not ours: it is neither started nor stopped here.
 """
 
 import fcntl
@@ -65,7 +65,7 @@ class Servers:
                 server.stop()
 
     def migrate(self, environment: Mapping[str, str]) -> bool:
-        """Bring the schema up to date as its owner; skipped (False) when the code has not changed since the last time."""
+        """Bring the schema up to date as its owner; False when no code has changed since the last time."""
         digest = schema_digest()
         if self.postgres is not None and self._migrated_digest() == digest:
             return False

