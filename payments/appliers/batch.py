@@ -1,0 +1,199 @@
+"""The batch under settlement: locked rows, and what is to be written about them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from config import seam
+from payments.models import Charge, PaymentEvent, PaymentOrder, PspOperation, Refund
+from payments.models.bulk import update_rows
+from payments.outbox import Fact
+from payments.psp.base import Result
+from wallet.movements import Movement
+
+
+class PspMismatch(Exception):
+    """The PSP reports another amount or currency than ours: nothing may be booked, a person must look."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What the PSP told us about one charge, and how we came to ask.
+
+    `operation_id` and `fence` are given when the report answers a call of ours; the fence tells whether the caller
+    still held the operation. `charge_id` is empty only for an operation on a whole checkout (saving a method).
+    """
+
+    event_id: int
+    charge_id: int | None
+    result: Result
+    operation_id: int | None = None
+    fence: int = 0
+
+
+@dataclass(slots=True)
+class Batch:
+    """Locked rows by id. Appliers mutate them and register what changed."""
+
+    now: datetime
+    events: dict[int, PaymentEvent]
+    charges: dict[int, Charge]
+    orders: dict[int, PaymentOrder]
+    refunds: dict[int, Refund]
+    operations: dict[int, PspOperation]
+    movements: list[Movement] = field(default_factory=list)
+    facts: list[Fact] = field(default_factory=list)
+    new_refunds: list[tuple[Refund, PspOperation]] = field(default_factory=list)
+    new_charges: list[tuple[Charge, PspOperation, list[PaymentOrder]]] = field(default_factory=list)
+    new_operations: list[PspOperation] = field(default_factory=list)
+    changed_charges: set[int] = field(default_factory=set)
+    changed_orders: set[int] = field(default_factory=set)
+    changed_refunds: set[int] = field(default_factory=set)
+    changed_operations: set[int] = field(default_factory=set)
+    touched_events: set[int] = field(default_factory=set)
+
+    def orders_of(self, charge: Charge) -> list[PaymentOrder]:
+        """Return the orders that a charge pays, in their order."""
+        return sorted(
+            (order for order in self.orders.values() if order.charge_id == charge.pk), key=lambda o: o.position
+        )
+
+    def charges_of(self, event_id: int) -> list[Charge]:
+        """Return the charges of a checkout."""
+        return [charge for charge in self.charges.values() if charge.event_id == event_id]
+
+    def orders_of_event(self, event_id: int) -> list[PaymentOrder]:
+        """Return the orders of a checkout, in their order."""
+        return sorted(
+            (order for order in self.orders.values() if order.event_id == event_id), key=lambda o: o.position
+        )
+
+    def open_operations(self, event_id: int, charge_id: int | None, *kinds: str) -> list[PspOperation]:
+        """Return the operations of a charge (or of a whole checkout) that have not ended, by id."""
+        return [
+            operation
+            for operation in sorted(self.operations.values(), key=lambda o: o.pk)
+            if operation.event_id == event_id
+            and operation.charge_id == charge_id
+            and operation.kind in kinds
+            and operation.closed_at is None
+            and operation.state != PspOperation.State.DEAD
+        ]
+
+
+def lock(event_ids: Iterable[int], *, now: datetime) -> Batch:
+    """Lock checkouts and everything below them, in the documented order, and re-read it.
+
+    event < charge < order < refund < operation; a fixed number of statements. Balances are locked later, by posting.
+    """
+    ids = sorted(set(event_ids))
+    events = {
+        event.pk: event for event in PaymentEvent.objects.select_for_update(no_key=True).filter(id__in=ids).order_by("id")
+    }
+    charges = {
+        charge.pk: charge
+        for charge in Charge.objects.select_for_update(no_key=True, of=("self",))
+        .filter(event_id__in=ids)
+        .select_related("psp_account")
+        .order_by("id")
+    }
+    orders = {
+        order.pk: order
+        for order in PaymentOrder.objects.select_for_update(no_key=True, of=("self",))
+        .filter(event_id__in=ids)
+        .select_related("seller")
+        .order_by("id")
+    }
+    refunds = {
+        refund.pk: refund
+        for refund in Refund.objects.select_for_update(no_key=True).filter(charge_id__in=list(charges)).order_by("id")
+    }
+    operations = {
+        operation.pk: operation
+        for operation in PspOperation.objects.select_for_update(no_key=True)
+        .filter(event_id__in=ids, closed_at__isnull=True)
+        .order_by("id")
+    }
+    return Batch(now, events, charges, orders, refunds, operations)
+
+
+_CHARGE_COLUMNS = (
+    "status", "captured_minor", "psp_id", "session_id", "session_url", "cancel_reason", "next_action", "failure",
+    "method_details", "due_at", "tries",
+)  # fmt: skip
+_ORDER_COLUMNS = (
+    "charge", "status", "fee_minor", "captured_minor", "capture_requested_minor", "failure", "method_details", "ledger_updated",
+    "wallet_updated", "succeeded_at", "updated_at",
+)  # fmt: skip
+_OPERATION_COLUMNS = (
+    "parameters", "state", "outcome", "key_generation", "error_code", "error_message", "psp_request_id", "closed_at",
+    "due_at", "lease_until", "dead_at",
+)  # fmt: skip
+_EVENT_COLUMNS = (
+    "status", "psp_customer", "psp_saved_method", "next_action", "version", "updated_at", "expiry_due_at",
+)  # fmt: skip
+
+
+def write(batch: Batch) -> None:
+    """Write what the appliers changed: one statement per table, none for a table without changes."""
+    update_rows([batch.charges[i] for i in sorted(batch.changed_charges)], _CHARGE_COLUMNS)
+    _insert_charges(batch)
+    update_rows([batch.orders[i] for i in sorted(batch.changed_orders)], _ORDER_COLUMNS)
+    update_rows([batch.refunds[i] for i in sorted(batch.changed_refunds)], ("status", "psp_id"))
+    _insert_refunds(batch.new_refunds)
+    if batch.new_operations:
+        PspOperation.objects.bulk_create(batch.new_operations)
+    update_rows([batch.operations[i] for i in sorted(batch.changed_operations)], _OPERATION_COLUMNS)
+    update_rows([batch.events[i] for i in sorted(batch.touched_events)], _EVENT_COLUMNS)
+
+
+def _insert_charges(batch: Batch) -> None:
+    """Insert successors of cancelled charges and move their orders over."""
+    if not batch.new_charges:
+        return
+    Charge.objects.bulk_create(charge for charge, _, _ in batch.new_charges)
+    for charge, operation, orders in batch.new_charges:
+        operation.charge = charge
+        batch.new_operations.append(operation)
+        for order in orders:
+            order.charge = charge
+            batch.changed_orders.add(order.pk)
+
+
+def _insert_refunds(pairs: Sequence[tuple[Refund, PspOperation]]) -> None:
+    if not pairs:
+        return
+    Refund.objects.bulk_create(refund for refund, _ in pairs)
+    for refund, operation in pairs:
+        operation.refund = refund
+    PspOperation.objects.bulk_create(operation for _, operation in pairs)
+
+
+def new_operation(
+    kind: PspOperation.Kind,
+    event: PaymentEvent,
+    charge: Charge,
+    *,
+    now: datetime,
+    due: bool = True,
+    amount_minor: int = 0,
+    parameters: dict[str, object] | None = None,
+    lane: PspOperation.Lane = PspOperation.Lane.LIVE,
+) -> PspOperation:
+    """Build (not save) an operation on a charge."""
+    return PspOperation(
+        public_id=seam.new_uuid(),
+        book_id=event.book_id,
+        psp_account_id=charge.psp_account_id,
+        kind=kind,
+        lane=lane,
+        event=event,
+        charge=charge,
+        amount_minor=amount_minor,
+        parameters=parameters or {},
+        state=PspOperation.State.PREPARED,
+        created_at=now,
+        due_at=now if due else None,
+    )

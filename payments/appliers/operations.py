@@ -1,0 +1,239 @@
+"""What the answer to a call of ours means: for the operation itself, and for what waits for it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.conf import settings
+
+from ledger.ids import public_id
+from payments import retries
+from payments.appliers import charges, refunds
+from payments.appliers.batch import Batch, Report
+from payments.models import Charge, PspOperation
+from payments.outbox import Fact
+from payments.psp.base import Failure, ObjectKind, ObjectStatus, Outcome, Result, Snapshot
+
+_K = PspOperation.Kind
+_STATE = PspOperation.State
+NOT_WANTED = "no_longer_wanted"
+_ATTENTION_AFTER = timedelta(minutes=25)
+
+
+def apply(batch: Batch, operation: PspOperation, report: Report) -> None:
+    """Record the answer to a call, and set in motion what follows from it."""
+    result = report.result
+    batch.changed_operations.add(operation.pk)
+    batch.touched_events.add(operation.event_id)
+    operation.lease_until = None
+    operation.psp_request_id = result.request_id[:255]
+    operation.error_code = result.error.code[:64] if result.error else ""
+    operation.error_message = result.error.message[:500] if result.error else ""
+    if result.outcome == Outcome.NOT_EXECUTED and operation.error_code != NOT_WANTED:
+        policy = retries.CANCEL if operation.kind == _K.CANCEL else retries.NOT_EXECUTED
+        again(batch, operation, policy, _STATE.PREPARED)
+    elif result.outcome == Outcome.UNKNOWN:
+        if result.error and result.error.stored_by_psp:
+            # The PSP repeats this error for the key. The next call asks first, and a new try needs a new key.
+            operation.key_generation += 1
+        again(batch, operation, retries.UNKNOWN, _STATE.UNKNOWN)
+    elif operation.kind == _K.SAVE_METHOD and _still_open(result):
+        # The buyer must act, or the PSP is still at it: ask again later.
+        again(batch, operation, retries.UNKNOWN, _STATE.UNKNOWN)
+        _saving_needs_action(batch, operation, result)
+    else:
+        close(batch, operation, str(result.outcome))
+    _APPLY[_K(operation.kind)](batch, operation, result)
+
+
+def close(batch: Batch, operation: PspOperation, outcome: str) -> None:
+    """End an operation."""
+    operation.state = _STATE.DONE
+    operation.outcome = outcome
+    operation.closed_at = batch.now
+    operation.due_at = None
+    operation.lease_until = None
+    batch.changed_operations.add(operation.pk)
+
+
+def make_due(batch: Batch, operation: PspOperation) -> None:
+    """Let an operation that waited run now."""
+    if operation.due_at is None and operation.closed_at is None:
+        operation.due_at = batch.now
+        batch.changed_operations.add(operation.pk)
+
+
+def again(batch: Batch, operation: PspOperation, policy: retries.Policy, state: str) -> None:
+    """Schedule the next try, or put the operation in front of a person when its tries are used up."""
+    wait = policy.wait(operation.tries)
+    if wait is None:
+        operation.state = _STATE.DEAD
+        operation.dead_at = batch.now
+        operation.due_at = None
+    else:
+        operation.state = state
+        operation.due_at = batch.now + wait
+    _escalate(batch, operation, dead=wait is None)
+
+
+def _escalate(batch: Batch, operation: PspOperation, *, dead: bool) -> None:
+    """Tell the merchant and the operators, once, that an outcome is unknown for too long (promise 4)."""
+    sent = operation.first_sent_at or batch.now
+    overdue = operation.state == _STATE.UNKNOWN and batch.now - sent >= _ATTENTION_AFTER
+    if (dead or overdue) and not operation.parameters.get("escalated"):
+        operation.parameters = {**operation.parameters, "escalated": True}
+        event = batch.events[operation.event_id]
+        batch.facts.append(
+            Fact(
+                event.book_id,
+                "payment.outcome_unknown",
+                "payment",
+                event.pk,
+                {
+                    "payment": public_id("pay", event.public_id),
+                    "checkout_id": event.checkout_id,
+                    "operation": operation.kind,
+                    "tries": operation.tries,
+                    "version": event.version,
+                },
+            )
+        )
+
+
+def _still_open(result: Result) -> bool:
+    return result.outcome in (Outcome.PENDING, Outcome.REQUIRES_ACTION)
+
+
+def _failure_of(result: Result) -> dict[str, object]:
+    failure = result.snapshot.failure if result.snapshot else None
+    if failure is None:
+        code = result.error.code if result.error else "declined"
+        failure = Failure(code, "The payment could not be started.", retryable_by_buyer=True)
+    return {
+        "code": failure.code,
+        "message": failure.message,
+        "retryable_by_buyer": failure.retryable_by_buyer,
+        "psp_code": failure.psp_code,
+    }
+
+
+def _charge(batch: Batch, operation: PspOperation) -> Charge:
+    assert operation.charge_id is not None
+    return batch.charges[operation.charge_id]
+
+
+def _apply_registration(batch: Batch, operation: PspOperation, result: Result) -> None:
+    """Keep the PSP object's id; then pay with it, or cancel it when that was asked for meanwhile."""
+    charge = _charge(batch, operation)
+    waiting = batch.open_operations(operation.event_id, operation.charge_id, _K.CONFIRM, _K.CANCEL)
+    if result.outcome == Outcome.SUCCEEDED and result.snapshot is not None:
+        snapshot = result.snapshot
+        is_session = snapshot.kind == ObjectKind.SESSION
+        if charge.status == Charge.Status.NEW:
+            charge.psp_id = (snapshot.charge_psp_id if is_session else snapshot.psp_id) or None
+            charge.registered()
+        if is_session and charge.session_id != snapshot.psp_id:
+            charge.session_id = snapshot.psp_id
+            charge.session_url = snapshot.url
+            charge.due_at = batch.now + timedelta(seconds=settings.POLL_AFTER_SECONDS)
+        batch.changed_charges.add(charge.pk)
+        for other in waiting:
+            if other.kind == _K.CANCEL or not charge.cancel_reason:
+                make_due(batch, other)
+            else:
+                close(batch, other, Outcome.NOT_EXECUTED)
+    elif operation.closed_at is not None:
+        # Refused, or not wanted any more: there is no object, so there is nothing to confirm and nothing to cancel.
+        for other in waiting:
+            close(batch, other, Outcome.NOT_EXECUTED)
+        if charge.cancel_reason and charge.status in (Charge.Status.NEW, Charge.Status.FAILED):
+            charges.cancel(batch, charge)
+        elif result.outcome == Outcome.DECLINED:
+            charges.fail(batch, charge, _failure_of(result))
+
+
+def _apply_to_charge(batch: Batch, operation: PspOperation, result: Result) -> None:
+    """Confirm, capture and cancel: the charge goes where the PSP says it is."""
+    charge = _charge(batch, operation)
+    if result.snapshot is not None:
+        charges.apply(batch, charge, result.snapshot, answers_own_call=True)
+    elif result.outcome == Outcome.DECLINED and operation.kind == _K.CONFIRM:
+        charges.fail(batch, charge, _failure_of(result))
+
+
+def _apply_saved_method(batch: Batch, operation: PspOperation, result: Result) -> None:
+    """Register every charge of the checkout with the saved method, or fail them all."""
+    event = batch.events[operation.event_id]
+    snapshot = result.snapshot
+    if snapshot is not None and snapshot.psp_id and operation.parameters.get("psp_id") != snapshot.psp_id:
+        operation.parameters = {**operation.parameters, "psp_id": snapshot.psp_id}
+    if operation.closed_at is None:
+        return
+    event.next_action = None
+    if result.outcome == Outcome.SUCCEEDED and snapshot is not None:
+        event.psp_customer = snapshot.customer
+        event.psp_saved_method = snapshot.payment_method
+        for charge in batch.charges_of(event.pk):
+            # A new charge is registered first; one that was declined before is confirmed with the new method.
+            kind = _K.REGISTER if charge.status == Charge.Status.NEW else _K.CONFIRM
+            for waiting in batch.open_operations(event.pk, charge.pk, kind):
+                make_due(batch, waiting)
+        return
+    for charge in batch.charges_of(event.pk):
+        if charge.status not in (Charge.Status.NEW, Charge.Status.FAILED):
+            continue
+        for waiting in batch.open_operations(event.pk, charge.pk, _K.REGISTER, _K.CONFIRM, _K.CANCEL):
+            close(batch, waiting, Outcome.NOT_EXECUTED)
+        if charge.cancel_reason:
+            charges.cancel(batch, charge)
+        else:
+            charges.fail(batch, charge, _failure_of(result))
+
+
+def _saving_needs_action(batch: Batch, operation: PspOperation, result: Result) -> None:
+    snapshot: Snapshot | None = result.snapshot
+    event = batch.events[operation.event_id]
+    if snapshot is not None and snapshot.status == ObjectStatus.REQUIRES_ACTION and snapshot.next_action:
+        event.next_action = {"type": snapshot.next_action.type, "url": snapshot.next_action.url}
+
+
+def _apply_refund(batch: Batch, operation: PspOperation, result: Result) -> None:
+    if result.snapshot is not None and operation.refund_id is not None:
+        refunds.apply(batch, batch.refunds[operation.refund_id], result.snapshot)
+
+
+_APPLY = {
+    _K.SAVE_METHOD: _apply_saved_method,
+    _K.REGISTER: _apply_registration,
+    _K.HOSTED_SESSION: _apply_registration,
+    _K.CONFIRM: _apply_to_charge,
+    _K.CAPTURE: _apply_to_charge,
+    _K.CANCEL: _apply_to_charge,
+    _K.REFUND: _apply_refund,
+}
+
+
+def quarantine(batch: Batch, operation: PspOperation, reason: str) -> None:
+    """Put an operation whose answer contradicts our records in front of a person; nothing else was changed."""
+    operation.state = _STATE.DEAD
+    operation.dead_at = batch.now
+    operation.due_at = None
+    operation.lease_until = None
+    operation.closed_at = None
+    operation.outcome = ""
+    operation.error_code = "psp_mismatch"
+    operation.error_message = reason[:500]
+    batch.changed_operations.add(operation.pk)
+    batch.touched_events.add(operation.event_id)
+    _escalate(batch, operation, dead=True)
+
+
+def close_overtaken(batch: Batch, charge: Charge) -> None:
+    """End the operations of a charge that has ended, also those in front of a person: their question is answered."""
+    if charge.status not in (Charge.Status.SUCCEEDED, Charge.Status.CANCELLED, Charge.Status.LATE_SUCCESS):
+        return
+    for operation in batch.operations.values():
+        if operation.charge_id == charge.pk and operation.kind != _K.REFUND and operation.closed_at is None:
+            if operation.error_code == "psp_mismatch":
+                continue
+            close(batch, operation, "overtaken")

@@ -1,0 +1,91 @@
+"""Cancellations and expiry: PSP operations too. The state changes only when the PSP says `canceled`.
+
+If it answers that the money has come, the order succeeds; if money comes after `canceled`, it is booked as a late
+success and refunded (payments/appliers/charges.py).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from django.db import connection, transaction
+
+from payments import doorbell, settlement
+from payments.appliers import batch as batches
+from payments.appliers import charges, operations
+from payments.appliers.batch import Batch, new_operation
+from payments.errors import InvalidState
+from payments.models import Charge, PspOperation
+from payments.psp.base import Outcome
+
+Reason = Literal["cancelled", "expired", "replaced"]
+_K = PspOperation.Kind
+_S = Charge.Status
+_STARTING = (_K.REGISTER, _K.HOSTED_SESSION, _K.CONFIRM)
+# An expiry leaves alone what was authorized: the merchant may still capture it.
+_EXPIRABLE = (_S.NEW, _S.REGISTERED, _S.PROCESSING, _S.REQUIRES_ACTION, _S.FAILED)
+_CANCELLABLE = (*_EXPIRABLE, _S.AUTHORIZED)
+EXPIRE_AT_MOST = 100
+
+
+def cancel(event_id: int, *, reason: Reason, now: datetime) -> None:
+    """Ask the PSP to cancel whatever of a checkout can still be cancelled.
+
+    Idempotent while a cancellation is under way. Raises `InvalidState` when nothing is left to cancel.
+    """
+    with transaction.atomic():
+        batch = batches.lock([event_id], now=now)
+        before = settlement.statuses_of(batch)
+        states = _CANCELLABLE if reason == "cancelled" else _EXPIRABLE
+        open_charges = [charge for charge in batch.charges_of(event_id) if charge.status in states]
+        if not open_charges and reason == "cancelled":
+            raise InvalidState("payment_not_cancellable", f"The payment is {batch.events[event_id].status}.")
+        for charge in sorted(open_charges, key=lambda charge: charge.pk):
+            cancel_charge(batch, charge, reason)
+        event = batch.events[event_id]
+        event.expiry_due_at = None
+        batch.touched_events.add(event_id)
+        settlement.commit_batch(batch, before)
+    doorbell.ring("psp")
+
+
+def cancel_charge(batch: Batch, charge: Charge, reason: Reason) -> None:
+    """Set the cancellation of one locked charge in motion; one that never reached the PSP ends at once."""
+    if charge.cancel_reason:
+        return
+    charge.cancel_reason = reason
+    batch.changed_charges.add(charge.pk)
+    sent = False
+    for operation in batch.open_operations(charge.event_id, charge.pk, *_STARTING):
+        if operation.state == PspOperation.State.PREPARED:
+            operations.close(batch, operation, Outcome.NOT_EXECUTED)
+        else:
+            sent = True
+    if charge.status == _S.NEW and not sent:
+        _stop_saving(batch, charge)
+        charges.cancel(batch, charge)
+        return
+    event = batch.events[charge.event_id]
+    # Without an object at the PSP there is nothing to cancel yet: the registration's answer makes this one due.
+    batch.new_operations.append(new_operation(_K.CANCEL, event, charge, now=batch.now, due=charge.status != _S.NEW))
+
+
+def _stop_saving(batch: Batch, charge: Charge) -> None:
+    for saving in batch.open_operations(charge.event_id, None, _K.SAVE_METHOD):
+        if saving.state == PspOperation.State.PREPARED:
+            operations.close(batch, saving, Outcome.NOT_EXECUTED)
+
+
+def expire_due(*, now: datetime, limit: int = EXPIRE_AT_MOST) -> int:
+    """Set the expiry of unpaid checkouts in motion whose time is over; return how many. One transaction each."""
+    with connection.cursor() as cursor:
+        # Uses index: payment_event_to_expire.
+        cursor.execute(
+            "SELECT id FROM payments_paymentevent WHERE expiry_due_at <= florin_now() ORDER BY expiry_due_at LIMIT %s",
+            [limit],
+        )
+        due = [row[0] for row in cursor.fetchall()]
+    for event_id in due:
+        cancel(event_id, reason="expired", now=now)
+    return len(due)

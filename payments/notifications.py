@@ -1,0 +1,145 @@
+"""Notifications of PSPs: stored before they are answered, worked off as due rows.
+
+A notification is a hint: what it says is not believed, the object is fetched. One for an object that we do not know
+(yet) waits, because its operation may be about to commit; it is given up, visibly, after a bounded number of tries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+
+from ledger.ids import parse_public_id
+from payments import doorbell, psp_calls, retries, work
+from payments.models import Charge, PspAccount, PspNotification, PspOperation
+from payments.models.bulk import update_rows
+from payments.psp.base import NotificationRef, ObjectKind
+from payments.psp_calls import Call
+
+
+def store(account: PspAccount, ref: NotificationRef, payload: Mapping[str, Any], *, now: datetime) -> bool:
+    """Store a verified notification; return False when it was stored before. Rings the PSP queue."""
+    followed = ref.kind is not None
+    stored = PspNotification.objects.bulk_create(
+        [
+            PspNotification(
+                psp_account=account,
+                psp_event_id=ref.event_id,
+                type=ref.type,
+                object_kind=str(ref.kind or ""),
+                object_psp_id=ref.psp_id,
+                payload=dict(payload),
+                psp_created_at=ref.created_at,
+                received_at=now,
+                due_at=now if followed else None,
+                processed_at=None if followed else now,
+                result="" if followed else "not a kind that is followed",
+            )
+        ],
+        ignore_conflicts=True,
+    )
+    if followed:
+        doorbell.ring("psp")
+    return bool(stored)
+
+
+def claim(limit: int, *, now: datetime) -> list[Call]:
+    """Claim due notifications, note what each is about, and return the calls that look at it.
+
+    Several notifications about one charge lead to one call. A notification is finished here, with the charge made
+    due for a poll in the same transaction: if the call is lost, the poll repeats it.
+    """
+    with transaction.atomic():
+        claims = work.claim_notifications(limit)
+        if not claims:
+            return []
+        rows = list(PspNotification.objects.filter(id__in=[item.id for item in claims]).order_by("id"))
+        charges = _charges_of(rows)
+        found: dict[int, Charge] = {}
+        for row in rows:
+            charge = charges.get(row.pk)
+            if charge is not None:
+                found[charge.pk] = charge
+                _finish(row, "looked up", now=now)
+            elif _wake_saved_method(row, now=now):
+                _finish(row, "saved method asked", now=now)
+            else:
+                _wait(row, now=now)
+        update_rows(rows, ("processed_at", "result", "due_at", "lease_until", "dead_at"))
+        open_charges = [charge for charge in found.values() if charge.status not in _ENDED]
+        Charge.objects.filter(id__in=[charge.pk for charge in open_charges]).update(due_at=now + _REPEAT_AFTER, tries=0)
+    return [psp_calls.of_charge(charge) for charge in open_charges]
+
+
+# If the call that follows is lost with its process, a poll repeats it soon.
+_REPEAT_AFTER = timedelta(seconds=10)
+_ENDED = (Charge.Status.SUCCEEDED, Charge.Status.LATE_SUCCESS)
+
+
+def _charges_of(rows: list[PspNotification]) -> dict[int, Charge]:
+    """Find the charge of each notification: by the PSP's id, else by our id in the object's metadata."""
+    by_psp_id = {
+        (charge.psp_account_id, name): charge
+        for charge in Charge.objects.filter(psp_id__in=[row.object_psp_id for row in rows]).select_related("psp_account")
+        for name in (charge.psp_id,)
+    }
+    public_ids = {row.pk: parse_public_id("chg", _metadata(row).get("florin_charge", "")) for row in rows}
+    by_public_id = {
+        charge.public_id: charge
+        for charge in Charge.objects.filter(
+            public_id__in=[value for value in public_ids.values() if value is not None]
+        ).select_related("psp_account")
+    }
+    result: dict[int, Charge] = {}
+    for row in rows:
+        charge = by_psp_id.get((row.psp_account_id, row.object_psp_id))
+        if charge is None:
+            value = public_ids[row.pk]
+            charge = by_public_id.get(value) if value is not None else None
+            if charge is not None and charge.psp_account_id != row.psp_account_id:
+                charge = None
+            if charge is not None and charge.psp_id is None and row.object_kind == ObjectKind.CHARGE:
+                charge.psp_id = row.object_psp_id
+        if charge is not None:
+            result[row.pk] = charge
+    return result
+
+
+def _metadata(row: PspNotification) -> dict[str, str]:
+    metadata = row.payload.get("data", {}).get("object", {}).get("metadata") or {}
+    return {str(key): str(value) for key, value in metadata.items()}
+
+
+def _wake_saved_method(row: PspNotification, *, now: datetime) -> bool:
+    if row.object_kind != ObjectKind.SAVED_METHOD:
+        return False
+    return bool(
+        PspOperation.objects.filter(
+            psp_account_id=row.psp_account_id,
+            kind=PspOperation.Kind.SAVE_METHOD,
+            closed_at__isnull=True,
+            due_at__isnull=False,
+            parameters__psp_id=row.object_psp_id,
+        ).update(due_at=now)
+    )
+
+
+def _finish(row: PspNotification, result: str, *, now: datetime) -> None:
+    row.processed_at = now
+    row.result = result
+    row.due_at = None
+    row.lease_until = None
+
+
+def _wait(row: PspNotification, *, now: datetime) -> None:
+    wait = retries.NOTIFICATION.wait(row.tries)
+    row.lease_until = None
+    if wait is None:
+        row.due_at = None
+        row.dead_at = now
+        row.result = "no such object here"
+    else:
+        row.due_at = now + wait

@@ -1,0 +1,135 @@
+"""Settlement: everything the outside world tells us about money ends here.
+
+The answer to a call, a notification, a poll and (later) a settlement file all become a `Report`. One database
+transaction locks the checkouts, lets the appliers move the state machines forward, writes the rows, posts to wallet
+and ledger, and publishes what happened. It never calls a PSP: what has to be done elsewhere becomes a due row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import structlog
+from django.db import Error as DatabaseError
+from django.db import transaction
+
+from ledger.errors import LedgerError
+from payments import doorbell, outbox, representations
+from payments.appliers import batch as batches
+from payments.appliers import charges, operations, statuses
+from payments.appliers.batch import Batch, PspMismatch, Report
+from payments.models import PaymentEvent, PaymentOrder
+from payments.models.bulk import StaleRows
+from payments.outbox import Fact
+from wallet import movements
+
+log = structlog.get_logger(__name__)
+MAX_REPORTS = 500
+
+
+def apply(reports: Sequence[Report], *, now: datetime) -> int:
+    """Apply reports, all in one transaction and a fixed number of statements; return how many were applied.
+
+    Idempotent: a report that was applied before, or is older than what we know, changes nothing. A batch that fails
+    is repeated one report at a time, so that one bad report never holds up the others; it stays due and is retried.
+    """
+    if not reports:
+        return 0
+    assert len(reports) <= MAX_REPORTS
+    try:
+        _apply(reports, now=now)
+    except (StaleRows, LedgerError, DatabaseError) as error:
+        if len(reports) == 1:
+            log.error("settlement_failed", event_id=reports[0].event_id, error=f"{type(error).__name__}: {error}")
+            return 0
+        log.warning("settlement_batch_split", reports=len(reports), error=f"{type(error).__name__}: {error}")
+        return sum(apply([report], now=now) for report in reports)
+    doorbell.ring("psp")
+    return len(reports)
+
+
+def _apply(reports: Sequence[Report], *, now: datetime) -> None:
+    with transaction.atomic():
+        batch = batches.lock((report.event_id for report in reports), now=now)
+        before = statuses_of(batch)
+        for report in reports:
+            _apply_one(batch, report)
+        commit_batch(batch, before)
+
+
+def _apply_one(batch: Batch, report: Report) -> None:
+    operation = batch.operations.get(report.operation_id) if report.operation_id is not None else None
+    try:
+        if operation is not None and operation.closed_at is None and operation.fence == report.fence:
+            operations.apply(batch, operation, report)
+        elif report.charge_id is not None and report.result.snapshot is not None:
+            # Nobody holds the operation any more (or there is none), but what the PSP said of the charge still counts.
+            charges.apply(batch, batch.charges[report.charge_id], report.result.snapshot, answers_own_call=False)
+    except PspMismatch as mismatch:
+        log.error("psp_mismatch", charge_id=report.charge_id, detail=str(mismatch))
+        if operation is not None:
+            operations.quarantine(batch, operation, str(mismatch))
+    if report.charge_id is not None:
+        charge = batch.charges[report.charge_id]
+        operations.close_overtaken(batch, charge)
+        charges.stop_polling(batch, charge)
+
+
+def commit_batch(batch: Batch, before: Mapping[int, str]) -> None:
+    """Write a batch: derived statuses, rows, facts, and money last, because it takes the balance locks.
+
+    For flows that change locked checkouts without a report (process, capture, cancel). `before` holds the status of
+    each order when it was locked.
+    """
+    _close_events(batch, before)
+    batches.write(batch)
+    outbox.publish(batch.facts, now=batch.now)
+    movements.record(batch.movements, now=batch.now)
+
+
+def statuses_of(batch: Batch) -> dict[int, str]:
+    """Return the status of each locked order, to be handed to `commit_batch` after the changes."""
+    return {order.pk: order.status for order in batch.orders.values()}
+
+
+def _close_events(batch: Batch, before: Mapping[int, str]) -> None:
+    """Derive the status of each touched checkout and publish what changed."""
+    for event_id in sorted(batch.touched_events):
+        event = batch.events[event_id]
+        orders = batch.orders_of_event(event_id)
+        status = statuses.derive(
+            orders, batch.charges_of(event_id), saving_needs_action=event.next_action is not None
+        )
+        changed = [order for order in orders if order.status != before[order.pk]]
+        if status == event.status and not changed:
+            continue
+        previous, event.status = event.status, status
+        event.version += 1
+        event.updated_at = batch.now
+        if status in statuses.TERMINAL:
+            event.expiry_due_at = None
+        _publish(batch, event, orders, changed, status_changed=status != previous)
+
+
+def _publish(
+    batch: Batch,
+    event: PaymentEvent,
+    orders: Sequence[PaymentOrder],
+    changed: Sequence[PaymentOrder],
+    *,
+    status_changed: bool,
+) -> None:
+    sellers = {order.seller_id: order.seller.public_id for order in orders}
+    kinds = {PaymentOrder.Status.SUCCESS: "payment_order.succeeded", PaymentOrder.Status.FAILED: "payment_order.failed"}
+    for order in changed:
+        kind = kinds.get(PaymentOrder.Status(order.status))
+        if kind is not None:
+            shown = representations.payment_order(order, event, seller_public_id=order.seller.public_id)
+            shown["version"] = event.version
+            batch.facts.append(Fact(event.book_id, kind, "payment", event.pk, shown))
+    kind = statuses.FACT_TYPES.get(PaymentEvent.Status(event.status)) if status_changed else None
+    if kind is not None:
+        batch.facts.append(
+            Fact(event.book_id, kind, "payment", event.pk, representations.payment(event, orders, sellers=sellers))
+        )
