@@ -3,6 +3,10 @@
 import os
 import sys
 
+WITHOUT_APPS = frozenset(
+    {"lint", "status", "test", "up"}
+)  # no models loaded: faster, and they work on broken code
+
 
 def main() -> None:
     """Run one management command."""
@@ -14,9 +18,13 @@ def main() -> None:
 
     try:
         with servers_for(sys.argv[1:]):
-            from django.core.management import execute_from_command_line
+            from django.core.management import execute_from_command_line, load_command_class
 
-            execute_from_command_line(sys.argv)
+            word = sys.argv[1] if len(sys.argv) > 1 else "help"
+            if word in WITHOUT_APPS:
+                load_command_class("config", word).run_from_argv(sys.argv)
+            else:
+                execute_from_command_line(sys.argv)
     except StackError as error:
         sys.exit(f"florin: {error}")
     except KeyboardInterrupt:

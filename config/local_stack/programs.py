@@ -107,7 +107,7 @@ def programs(home: Home, environment: Mapping[str, str], ports: Mapping[str, int
         "beat": [*celery, "beat", "--schedule", home.directory / "beat", "--pidfile=", "--loglevel", "INFO"],
     }
     answers = {
-        "sandbox": _answers_http(ports["sandbox"], "/_sandbox/books"),
+        "sandbox": _answers_http(ports["sandbox"], "/_sandbox/health"),
         "web": _answers_http(ports["web"], "/healthz"),
         "office": _answers_http(ports["office"], "/admin/login/"),
         "worker": _listens_to_the_broker,

@@ -1,4 +1,4 @@
-"""`./florin lint`: style, types, import contracts and migrations; the tests run the same checks one by one."""
+"""`./florin lint`: style, types, import contracts and migrations; the tests run the same checks."""
 
 import os
 import subprocess

@@ -1,0 +1,51 @@
+"""Throw-away stacks for tests: their own servers, any free ports, gone afterwards."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from config.local_stack.home import Home
+from config.local_stack.programs import NAMES
+from config.local_stack.stack import LocalStack
+from tests.servers import MARK, OURS
+
+NOT_INHERITED = {*OURS, MARK, "FLORIN_STACK", "FLORIN_HOME", "FLORIN_TEST_SUPERUSER_URL", "PUBLIC_URL"}
+
+
+def clean_environment() -> dict[str, str]:
+    """Return our environment without anything that leads to the servers of the test run."""
+    return {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
+
+
+@contextmanager
+def throwaway_home() -> Iterator[Home]:
+    """Give an empty home with a short path."""
+    directory = Path(tempfile.mkdtemp(prefix="florin-test-"))
+    try:
+        yield Home(directory)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextmanager
+def throwaway_stack(
+    *,
+    only: Collection[str] = NAMES,
+    celery: bool = True,
+    settings: Mapping[str, str] | None = None,
+) -> Iterator[LocalStack]:
+    """Run a stack of its own for the duration of the block; `settings` are environment variables for it."""
+    with throwaway_home() as home:
+        stack = LocalStack(
+            home,
+            given={**clean_environment(), **(settings or {})},
+            only=only,
+            celery=celery,
+            durable=False,
+            preferred_ports={},
+        )
+        with stack:
+            yield stack
