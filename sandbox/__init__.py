@@ -1,1 +1,3 @@
-"""The outside world for development: servers of their own that import nothing of Florin and are imported by nothing of it."""
+"""The outside world for development: servers of their own that import nothing of Florin and are imported by
+nothing of it.
+"""

@@ -1,9 +1,11 @@
-"""What a merchant may read about its money and its events: balance, balance transactions, events, webhook endpoints."""
+"""What a merchant may read about its money and its events: balance, balance transactions, events, webhook
+endpoints.
+"""
 
 from typing import Any, Final
 
 from .call import Call
-from .errors import InvalidParameter, Json, missing, not_found
+from .errors import Json, ParameterError, missing, not_found
 from .identifiers import new_id, random_text
 from .ledger import balances, fresh
 from .lists import page
@@ -101,14 +103,12 @@ def create_endpoint(call: Call) -> Json:
     )
     url = params.required_text("url")
     if not url.startswith(URL_START):
-        raise InvalidParameter(
-            "Invalid URL: An explicit scheme (such as https) must be provided.", param="url"
-        )
+        raise ParameterError("Invalid URL: An explicit scheme (such as https) must be provided.", param="url")
     events = params.texts("enabled_events")
     if not events:
         raise missing("enabled_events")
     if call.store.count(call.scope, "webhook_endpoint") >= MAX_ENDPOINTS:
-        raise InvalidParameter(f"You have reached the maximum of {MAX_ENDPOINTS} test webhook endpoints.")
+        raise ParameterError(f"You have reached the maximum of {MAX_ENDPOINTS} test webhook endpoints.")
     secret = f"whsec_{random_text(32)}"
     endpoint: Json = {
         "id": new_id("we"),

@@ -1,7 +1,7 @@
 """One attempt to pay a PaymentIntent: approved, declined, challenged, or decided later.
 
-This is the only writer of a PaymentIntent's status once it is confirmed. It never answers HTTP; a decline is returned as
-the error that Stripe shows.
+This is the only writer of a PaymentIntent's status once it is confirmed. It never answers HTTP; a decline
+is returned as the error that Stripe shows.
 """
 
 from typing import Final
@@ -150,7 +150,7 @@ def _approve(call: Call, intent: Json, method: Json, *, authenticated: bool) -> 
             call, "intent.authorization_expires", intent["id"], after_seconds=AUTHORIZATION_SECONDS
         )
         return
-    take(call, intent, charge, charge["amount"], type="charge.succeeded")
+    take(call, intent, charge, charge["amount"], event="charge.succeeded")
 
 
 def _keep_method(call: Call, intent: Json, method: Json, *, authenticated: bool) -> None:
@@ -159,7 +159,7 @@ def _keep_method(call: Call, intent: Json, method: Json, *, authenticated: bool)
         methods.put_to_customer(call, method, intent["customer"], set_up=authenticated)
 
 
-def take(call: Call, intent: Json, charge: Json, amount: int, *, type: str) -> None:
+def take(call: Call, intent: Json, charge: Json, amount: int, *, event: str) -> None:
     """Book the money of an approved charge and complete the PaymentIntent."""
     token = charges.token_behind(charge)
     charges.book(call, charge, amount, token)
@@ -171,7 +171,7 @@ def take(call: Call, intent: Json, charge: Json, amount: int, *, type: str) -> N
         next_action=None,
     )
     call.store.save(intent)
-    emit(call, type, charge)
+    emit(call, event, charge)
     emit(call, "payment_intent.succeeded", intent)
     if token.dispute is not None:
         call.sandbox.jobs.schedule(call, "dispute.open", charge["id"], after_seconds=0, word=token.dispute)
@@ -184,7 +184,7 @@ def finish(call: Call, intent: Json, word: str) -> None:
     if charge is None or method is None:
         raise LookupError(f"{intent['id']} is processing without a charge or a payment method")
     if word == "succeed":
-        take(call, intent, charge, charge["amount"], type="charge.succeeded")
+        take(call, intent, charge, charge["amount"], event="charge.succeeded")
     else:
         decline(call, intent, method, DELAYED_DECLINE, charge=charge)
     follow(call, intent)
@@ -237,14 +237,14 @@ def finish_job(call: Call, target: str, word: str) -> None:
         finish(call, intent, word)
 
 
-def late_success_job(call: Call, target: str, word: str) -> None:
+def late_success_job(call: Call, target: str, _word: str) -> None:
     """Due: money arrives for a PaymentIntent that was cancelled."""
     intent = call.store.get(call.scope, target, "payment_intent")
     if intent is not None and intent["status"] == "canceled":
         finish(call, intent, "succeed")
 
 
-def authorization_expires_job(call: Call, target: str, word: str) -> None:
+def authorization_expires_job(call: Call, target: str, _word: str) -> None:
     """Due: an authorisation that was never captured ends."""
     intent = call.store.get(call.scope, target, "payment_intent")
     if intent is not None and intent["status"] == "requires_capture":

@@ -19,16 +19,17 @@ def report(sandbox: Sandbox, scope: str | None) -> Json:
     scopes = (
         [identifier for (identifier,) in store.db.execute("SELECT id FROM accounts ORDER BY id")]
         if scope is None
-        else [scope]
+        else sandbox.scopes_of(scope)
     )
     now = sandbox.clock.now()
-    found = faults_found(store, scope)
+    found = [wrong for one in scopes for wrong in faults_found(store, one)]
     answer: Json = {
         "account": scope, "now": int(now), "charges": [], "refunds": [], "disputes": [], "transfers": [],
         "payouts": [],
     }  # fmt: skip
     counts: dict[str, int] = dict.fromkeys(KINDS, 0)
     balance: dict[str, dict[str, int]] = defaultdict(lambda: {"available": 0, "pending": 0})
+    connected: dict[str, dict[str, dict[str, int]]] = {}
     for one in scopes:
         charges, problems = _charges(sandbox, one)
         answer["charges"] += charges
@@ -54,7 +55,8 @@ def report(sandbox: Sandbox, scope: str | None) -> Json:
             for dispute in store.all(one, "dispute")
         ]
         answer["transfers"] += [
-            _part(transfer, "id", "amount", "amount_reversed", "currency", "destination", "source_transaction",
+            _part(transfer, "id", "amount", "amount_reversed", "currency", "destination",
+            "source_transaction",
                   "transfer_group", "metadata", "created")
             for transfer in store.all(one, "transfer")
         ]  # fmt: skip
@@ -63,11 +65,14 @@ def report(sandbox: Sandbox, scope: str | None) -> Json:
             for payout in store.all(one, "payout")
         ]
         for currency, held in balances(store, one, now).items():
+            if scope is not None and one != scope:
+                connected.setdefault(one, {})[currency] = held
+                continue
             for name, amount in held.items():
                 balance[currency][name] += amount
         for kind in KINDS:
             counts[kind] += store.count(one, kind)
-    answer.update(balance=dict(balance), counts=counts, balanced=not found, wrong=found)
+    answer.update(balance=dict(balance), connected=connected, counts=counts, balanced=not found, wrong=found)
     return answer
 
 
@@ -76,8 +81,10 @@ def _charges(sandbox: Sandbox, scope: str) -> tuple[list[Json], list[str]]:
     store = sandbox.store
     booked: dict[str, int] = dict(
         store.db.execute(
-            "SELECT json_extract(body, '$.source'), sum(json_extract(body, '$.amount')) FROM objects WHERE scope = ? AND "
-            "kind = 'balance_transaction' AND json_extract(body, '$.reporting_category') = 'charge' GROUP BY 1",
+            "SELECT json_extract(body, '$.source'), sum(json_extract(body, '$.amount')) FROM objects WHERE "
+            "scope = ? AND "
+            "kind = 'balance_transaction' AND json_extract(body, '$.reporting_category') = 'charge' GROUP "
+            "BY 1",
             (scope,),
         ).fetchall()
     )
@@ -104,7 +111,7 @@ def _charges(sandbox: Sandbox, scope: str) -> tuple[list[Json], list[str]]:
                 "disputed": charge["disputed"],
                 "created": charge["created"],
                 "metadata": charge["metadata"],
-            }  # fmt: skip
+            }
         )
     return charges, wrong
 

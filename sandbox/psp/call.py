@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Call:
-    """What an operation may know. `scope` is the account whose objects it touches, `platform` who pays for it."""
+    """What an operation may know. `scope` is the account whose objects it touches, `platform` who pays for
+    it.
+    """
 
     sandbox: "Sandbox"
     scope: str

@@ -20,8 +20,8 @@ NO_DETAILS: Final = dict.fromkeys(
 
 def paid_with(call: Call, method: Json, *, amount: int, manual: bool, authenticated: bool) -> Json:
     """Answer `payment_method_details` of a charge."""
-    type = method["type"]
-    if type == "card":
+    kind = method["type"]
+    if kind == "card":
         card = method["card"]
         return {
             "type": "card",
@@ -52,12 +52,12 @@ def paid_with(call: Call, method: Json, *, amount: int, manual: bool, authentica
                 **({"capture_before": call.now + 7 * 24 * 3600} if manual else {}),
             },
         }
-    if type == "link":
+    if kind == "link":
         return {"type": "link", "link": {"country": "DE"}}
-    if type == "sepa_debit":
+    if kind == "sepa_debit":
         return {"type": "sepa_debit", "sepa_debit": {**method["sepa_debit"], "mandate": None}}
     details = dict.fromkeys(("fingerprint", "location", "reader", "transaction_id"))
-    return {"type": type, type: details}
+    return {"type": kind, kind: details}
 
 
 def _authentication() -> Json:
@@ -171,7 +171,7 @@ def book(call: Call, charge: Json, amount: int, token: Token) -> None:
         call.store,
         call.scope,
         source=charge["id"],
-        type="charge" if card else "payment",
+        kind="charge" if card else "payment",
         category="charge",
         amount=amount,
         fee=card_fee(amount, charge["currency"]),
@@ -192,17 +192,17 @@ def book(call: Call, charge: Json, amount: int, token: Token) -> None:
 
 
 def release(call: Call, charge: Json, amount: int) -> None:
-    """Give back what was authorised and is not captured: Stripe shows it as refunded although nothing moved."""
+    """Give back what was authorised and not captured: Stripe shows it as refunded, nothing moved."""
     charge["_"]["released"] = amount
     charge["amount_refunded"] = amount
     charge["refunded"] = amount == charge["amount"]
     call.store.save(charge)
 
 
-def with_refunds(call: Call, charge: Json) -> Json:
-    """Answer a charge with the list of its refunds, as `GET` shows it when it is asked for."""
+def refunds_of(call: Call, charge: Json) -> Json:
+    """Answer the list of a charge's refunds, newest first, which it shows when it is expanded."""
     url = f"/v1/charges/{charge['id']}/refunds"
-    return {**charge, "refunds": whole(url, list(reversed(call.store.children(charge["id"], "refund"))))}
+    return whole(url, list(reversed(call.store.children(charge["id"], "refund"))))
 
 
 def refundable(charge: Json) -> int:
@@ -218,10 +218,7 @@ def token_behind(charge: Json) -> Token:
 def retrieve_charge(call: Call) -> Json:
     """`GET /v1/charges/{id}`."""
     call.params.only(frozenset(("expand",)))
-    charge = call.addressed("charge", "charge")
-    if "refunds" in call.params.texts("expand"):
-        return with_refunds(call, charge)
-    return charge
+    return call.addressed("charge", "charge")
 
 
 def update_charge(call: Call) -> Json:
@@ -243,7 +240,8 @@ def list_charges(call: Call) -> Json:
     params = call.params
     params.only(
         frozenset(
-            ("customer", "payment_intent", "transfer_group", "limit", "starting_after", "ending_before", "created",
+            ("customer", "payment_intent", "transfer_group", "limit", "starting_after", "ending_before",
+             "created",
              "expand")
         )
     )  # fmt: skip

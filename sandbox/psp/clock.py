@@ -1,8 +1,8 @@
 """The sandbox's own time: real time plus an offset that only grows by request.
 
-Everything that the sandbox promises for later (a QR payment that succeeds, a key that expires, a webhook that is tried
-again) is measured on this clock, so a test moves days in one call. Signatures of webhooks never use it: the receiver
-compares those with its own, real clock.
+Everything that the sandbox promises for later (a QR payment that succeeds, a key that expires, a webhook
+that is tried again) is measured on this clock, so a test moves days in one call. Signatures of webhooks
+never use it: the receiver compares those with its own, real clock.
 """
 
 import asyncio
@@ -34,7 +34,9 @@ class Clock:
         return self.now()
 
     async def sleep(self, seconds: float) -> None:
-        """Wait until the sandbox's clock has passed the given number of seconds (moving the clock ends the wait)."""
+        """Wait until the sandbox's clock has passed the given number of seconds (moving the clock ends the
+        wait).
+        """
         until = self.now() + seconds
         give_up_at = time.monotonic() + seconds
         while (left := min(until - self.now(), give_up_at - time.monotonic())) > 0:

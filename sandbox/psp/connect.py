@@ -4,16 +4,18 @@ from typing import Any, Final
 
 from .call import Call
 from .currencies import currency_of, money
-from .errors import InvalidParameter, Json, Refusal, missing, not_found
+from .errors import Json, ParameterError, RefusalError, missing, not_found
 from .events import emit
 from .identifiers import new_id, random_text
 from .ledger import MERCHANT, balances, post, record
 from .lists import page, whole
 
 ACCOUNT: Final = frozenset(
-    ("type", "country", "email", "business_type", "business_profile", "capabilities", "metadata", "controller",
+    ("type", "country", "email", "business_type", "business_profile", "capabilities", "metadata",
+     "controller",
      "default_currency", "external_account", "individual", "company", "settings", "tos_acceptance", "expand")
 )  # fmt: skip
+BUSINESS_TYPES: Final = ("company", "government_entity", "individual", "non_profit")
 FAILING_LAST4: Final = ("1116", "3001")
 
 
@@ -29,7 +31,8 @@ def create_account(call: Call) -> Json:
     currency = currency_of(params.text("default_currency") or "eur", param="default_currency")
     profile = params.child("business_profile")
     requirements: Json = {
-        "alternatives": [], "current_deadline": None, "currently_due": [], "disabled_reason": None, "errors": [],
+        "alternatives": [], "current_deadline": None, "currently_due": [], "disabled_reason": None,
+        "errors": [],
         "eventually_due": [], "past_due": [], "pending_verification": [],
     }  # fmt: skip
     account: Json = {
@@ -41,7 +44,7 @@ def create_account(call: Call) -> Json:
             "product_description": profile.text("product_description"), "support_address": None,
             "support_email": None, "support_phone": None, "support_url": None, "url": profile.text("url"),
         },
-        "business_type": params.choice("business_type", ("company", "government_entity", "individual", "non_profit")),
+        "business_type": params.choice("business_type", BUSINESS_TYPES),
         "capabilities": {"card_payments": "active", "transfers": "active"},
         "charges_enabled": True,
         "controller": {"type": "application"},
@@ -119,8 +122,9 @@ def retrieve_account(call: Call) -> Json:
     call.params.only(frozenset(("expand",)))
     found = call.store.get(call.platform, call.ids[0], "account")
     if found is None:
-        raise Refusal(
-            f"The provided key does not have access to account '{call.ids[0]}' (or that account does not exist).",
+        raise RefusalError(
+            f"The provided key does not have access to account '{call.ids[0]}' (or that account does not "
+            "exist).",
             status=403,
             code="account_invalid",
         )
@@ -137,7 +141,7 @@ def enough(call: Call, scope: str, currency: str, amount: int) -> None:
     """Refuse what the available balance cannot cover."""
     available = balances(call.store, scope, call.now).get(currency, {}).get("available", 0)
     if available < amount:
-        raise Refusal(
+        raise RefusalError(
             "You have insufficient available funds in your Stripe account. Your card balance is too low: "
             f"{money(available, currency)} of {money(amount, currency)}.",
             code="balance_insufficient",
@@ -149,7 +153,8 @@ def create_transfer(call: Call) -> Json:
     params = call.params
     params.only(
         frozenset(
-            ("amount", "currency", "destination", "description", "metadata", "source_transaction", "source_type",
+            ("amount", "currency", "destination", "description", "metadata", "source_transaction",
+             "source_type",
              "transfer_group", "expand")
         )
     )  # fmt: skip
@@ -158,14 +163,16 @@ def create_transfer(call: Call) -> Json:
     amount = params.integer("amount", at_least=1)
     payee = call.store.get(call.platform, destination, "account")
     if payee is None:
-        raise Refusal(f"No such destination: '{destination}'", code="resource_missing", param="destination")
+        raise RefusalError(
+            f"No such destination: '{destination}'", code="resource_missing", param="destination"
+        )
     source = params.text("source_transaction")
     charge = call.referred("charge", source, param="source_transaction") if source else None
     available_on = call.now
     if charge is not None:
         incoming = call.store.get(call.scope, charge["balance_transaction"] or "", "balance_transaction")
         if incoming is None:
-            raise Refusal(
+            raise RefusalError(
                 f"Charge {charge['id']} has brought no money to transfer.", param="source_transaction"
             )
         available_on = max(call.now, incoming["available_on"])
@@ -174,7 +181,7 @@ def create_transfer(call: Call) -> Json:
             one["amount"] - one["amount_reversed"] for one in call.store.children(charge["id"], "transfer")
         )
         if sent + amount > charge["amount_captured"]:
-            raise Refusal(
+            raise RefusalError(
                 f"Transfers using this transaction as a source must not exceed the source amount of "
                 f"{money(charge['amount_captured'], currency)}. (There is already "
                 f"{money(sent, currency)} in transfers from it.)",
@@ -184,29 +191,31 @@ def create_transfer(call: Call) -> Json:
         raise missing("amount")
     if charge is None:
         enough(call, call.scope, currency, amount)
-    transfer = _transfer(call, amount, currency, payee["id"], charge, available_on)
+    transfer = _transfer(
+        call, amount=amount, currency=currency, payee=payee["id"], charge=charge, available_on=available_on
+    )
     emit(call, "transfer.created", transfer)
     return transfer
 
 
 def _transfer(
-    call: Call, amount: int, currency: str, payee: str, charge: Json | None, available_on: int
+    call: Call, *, amount: int, currency: str, payee: str, charge: Json | None, available_on: int
 ) -> Json:
     params = call.params
     identifier = new_id("tr")
     payment_id = new_id("py")
     group = params.text("transfer_group") or (charge or {}).get("transfer_group")
     out = record(
-        call.store, call.scope, source=identifier, type="transfer", category="transfer", amount=-amount,
+        call.store, call.scope, source=identifier, kind="transfer", category="transfer", amount=-amount,
         currency=currency, against=None, available_on=available_on, now=call.now,
         description=params.text("description"),
     )  # fmt: skip
     into = record(
-        call.store, payee, source=payment_id, type="payment", category="platform_earning", amount=amount,
+        call.store, payee, source=payment_id, kind="payment", category="platform_earning", amount=amount,
         currency=currency, against=None, available_on=available_on, now=call.now,
     )  # fmt: skip
     post(
-        call.store, source=identifier, type="transfer", currency=currency, now=call.now,
+        call.store, source=identifier, kind="transfer", currency=currency, now=call.now,
         entries=[(call.scope, MERCHANT, -amount), (payee, MERCHANT, amount)],
     )  # fmt: skip
     transfer: Json = {
@@ -263,15 +272,16 @@ def create_reversal(call: Call) -> Json:
     if amount is None:
         amount = left
     if amount > left or amount == 0:
-        raise Refusal(
-            f"Reversal amount ({money(amount, transfer['currency'])}) is greater than unreversed amount on transfer "
+        raise RefusalError(
+            f"Reversal amount ({money(amount, transfer['currency'])}) is greater than unreversed amount on "
+            "transfer "
             f"({money(left, transfer['currency'])})",
             param="amount",
         )
     payee, currency = transfer["destination"], transfer["currency"]
     held = balances(call.store, payee, call.now).get(currency, {"available": 0, "pending": 0})
     if held["available"] + held["pending"] < amount:
-        raise Refusal(
+        raise RefusalError(
             "Insufficient funds in the connected account to reverse this transfer.",
             code="balance_insufficient",
         )
@@ -281,16 +291,16 @@ def create_reversal(call: Call) -> Json:
     available_on = max(call.now, received["available_on"])
     identifier = new_id("trr")
     back = record(
-        call.store, call.scope, source=identifier, type="transfer_refund", category="transfer_reversal",
+        call.store, call.scope, source=identifier, kind="transfer_refund", category="transfer_reversal",
         amount=amount, currency=currency, against=None, available_on=available_on, now=call.now,
         description=params.text("description"),
     )  # fmt: skip
     record(
-        call.store, payee, source=identifier, type="payment_refund", category="platform_earning_refund",
+        call.store, payee, source=identifier, kind="payment_refund", category="platform_earning_refund",
         amount=-amount, currency=currency, against=None, available_on=available_on, now=call.now,
     )  # fmt: skip
     post(
-        call.store, source=identifier, type="transfer_reversal", currency=currency, now=call.now,
+        call.store, source=identifier, kind="transfer_reversal", currency=currency, now=call.now,
         entries=[(call.scope, MERCHANT, amount), (payee, MERCHANT, -amount)],
     )  # fmt: skip
     reversal: Json = {
@@ -335,6 +345,6 @@ def bank_account_of(call: Call, account: str) -> Json | None:
     """Answer the first bank account of a connected account."""
     found = call.store.get(call.platform, account, "account")
     if found is None:
-        raise InvalidParameter(f"No such account: '{account}'")
+        raise ParameterError(f"No such account: '{account}'")
     banks: list[Json] = found["external_accounts"]["data"]
     return banks[0] if banks else None

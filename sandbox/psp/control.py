@@ -1,6 +1,8 @@
-"""The sandbox's own endpoints below `/_sandbox/`: read its books, order faults, move its clock, decide things by hand.
+"""The sandbox's own endpoints below `/_sandbox/`: read its books, order faults, move its clock, decide
+things by hand.
 
-They have no counterpart at Stripe, take JSON, and are meant for tests, the demo and people; never for the adapter.
+They have no counterpart at Stripe, take JSON, and are meant for tests, the demo and people; never for the
+adapter.
 """
 
 import json
@@ -11,9 +13,9 @@ from aiohttp import web
 
 from . import attempts, disputes, payouts, refunds
 from .books import report
-from .errors import Json, Refusal
+from .errors import Json, RefusalError
 from .events import API_VERSION
-from .faults import REQUEST_KINDS, WEBHOOK_KINDS, BadFault, parse
+from .faults import REQUEST_KINDS, WEBHOOK_KINDS, FaultError, parse
 from .sandbox import Sandbox
 from .store import encode, shown
 
@@ -21,11 +23,11 @@ MAX_ADVANCE_SECONDS: Final = 400 * 24 * 3600
 MAX_SHOWN: Final = 1000
 
 
-class BadRequest(ValueError):
+class ControlError(ValueError):
     """A control request that cannot be understood; the message says why."""
 
 
-class NotThere(LookupError):
+class NotFoundError(LookupError):
     """A control request about an object that does not exist."""
 
 
@@ -35,7 +37,7 @@ class Control:
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
 
-    async def health(self, request: web.Request) -> Json:
+    async def health(self, _request: web.Request) -> Json:
         """`GET /_sandbox/health`."""
         return {
             "status": "ok", "api_version": API_VERSION, "now": self.sandbox.clock.now(),
@@ -49,7 +51,7 @@ class Control:
         scope = None if key is None else self._scope(key)
         return report(self.sandbox, scope)
 
-    async def list_faults(self, request: web.Request) -> Json:
+    async def list_faults(self, _request: web.Request) -> Json:
         """`GET /_sandbox/faults`."""
         return {
             "faults": [rule.as_json() for rule in self.sandbox.faults.rules],
@@ -80,7 +82,7 @@ class Control:
         else:
             seconds = given.get("advance_seconds")
             if not isinstance(seconds, int | float) or not 0 <= seconds <= MAX_ADVANCE_SECONDS:
-                raise BadRequest(f"advance_seconds is a number from 0 to {MAX_ADVANCE_SECONDS}")
+                raise ControlError(f"advance_seconds is a number from 0 to {MAX_ADVANCE_SECONDS}")
             clock.advance(seconds)
         done = self.sandbox.jobs.run_due()
         self.sandbox.jobs.woken.set()
@@ -92,7 +94,7 @@ class Control:
         given = await _object(request)
         outcome = given.get("outcome", "succeed")
         if outcome not in ("succeed", "decline"):
-            raise BadRequest("outcome is succeed or decline")
+            raise ControlError("outcome is succeed or decline")
         scope, intent = self._object(request.match_info["id"], "payment_intent")
         call = self.sandbox.call(scope)
         call.base_url = call.base_url or f"{request.scheme}://{request.host}"
@@ -107,7 +109,7 @@ class Control:
                 self.sandbox.jobs.cancel(call, "intent.late_success", intent["id"])
                 attempts.finish(call, intent, "succeed")
             else:
-                raise BadRequest(f"nothing is undecided: the PaymentIntent is {intent['status']}")
+                raise ControlError(f"nothing is undecided: the PaymentIntent is {intent['status']}")
         self.sandbox.jobs.run_due()
         return intent
 
@@ -116,7 +118,7 @@ class Control:
         given = await _object(request)
         reason = given.get("reason", "fraudulent")
         if reason not in disputes.REASONS:
-            raise BadRequest(f"reason is one of {', '.join(disputes.REASONS)}")
+            raise ControlError(f"reason is one of {', '.join(disputes.REASONS)}")
         named = str(given.get("charge") or "")
         if not named:
             _, intent = self._object(str(given.get("payment_intent")), "payment_intent")
@@ -126,9 +128,9 @@ class Control:
         if amount is not None and (
             not isinstance(amount, int) or not 0 < amount <= charge["amount_captured"]
         ):
-            raise BadRequest("amount is a whole number of minor units within the captured amount")
+            raise ControlError("amount is a whole number of minor units within the captured amount")
         if charge["disputed"] or not charge["captured"]:
-            raise BadRequest("the charge is disputed already, or was never captured")
+            raise ControlError("the charge is disputed already, or was never captured")
         with self.sandbox.store.transaction():
             return disputes.open_dispute(self.sandbox.call(scope), charge, reason=reason, amount=amount)
 
@@ -136,7 +138,7 @@ class Control:
         """`POST /_sandbox/disputes/{id}/close`: {"status": "won" or "lost"}."""
         given = await _object(request)
         if given.get("status") not in ("won", "lost"):
-            raise BadRequest("status is won or lost")
+            raise ControlError("status is won or lost")
         scope, dispute = self._object(request.match_info["id"], "dispute")
         with self.sandbox.store.transaction():
             disputes.decide(self.sandbox.call(scope), dispute, given["status"])
@@ -146,7 +148,7 @@ class Control:
         """`POST /_sandbox/refunds/{id}/fail`."""
         scope, refund = self._object(request.match_info["id"], "refund")
         if refund["status"] not in ("pending", "succeeded"):
-            raise BadRequest(f"the refund is {refund['status']}")
+            raise ControlError(f"the refund is {refund['status']}")
         with self.sandbox.store.transaction():
             refunds.fail(self.sandbox.call(scope), refund)
         return refund
@@ -172,7 +174,9 @@ class Control:
         return {"deliveries": [dict(zip(names, row, strict=True)) for row in rows]}
 
     async def resend(self, request: web.Request) -> Json:
-        """`POST /_sandbox/webhooks/resend`: {"event": "evt_..."} or {"account": "sk_test_...", "state": "lost"}."""
+        """`POST /_sandbox/webhooks/resend`: {"event": "evt_..."} or {"account": "sk_test_...", "state":
+        "lost"}.
+        """
         given = await _object(request)
         store = self.sandbox.store
         if event_id := given.get("event"):
@@ -211,14 +215,14 @@ class Control:
         if key.startswith("acct_"):
             return key
         if not key.startswith("sk_test_"):
-            raise BadRequest("account is a secret key such as sk_test_shop, or an acct_ id")
+            raise ControlError("account is a secret key such as sk_test_shop, or an acct_ id")
         return self.sandbox.account(key)
 
     def _object(self, identifier: str, kind: str) -> tuple[str, Json]:
         scope = self.sandbox.store.holder(identifier)
         found = None if scope is None else self.sandbox.store.get(scope, identifier, kind)
         if scope is None or found is None:
-            raise NotThere(f"no {kind} is called {identifier}")
+            raise NotFoundError(f"no {kind} is called {identifier}")
         return scope, found
 
 
@@ -227,13 +231,13 @@ async def _json(request: web.Request) -> Any:
     try:
         return json.loads(text) if text else {}
     except json.JSONDecodeError as problem:
-        raise BadRequest(f"the body is not JSON: {problem}") from problem
+        raise ControlError(f"the body is not JSON: {problem}") from problem
 
 
 async def _object(request: web.Request) -> Json:
     given = await _json(request)
     if not isinstance(given, dict):
-        raise BadRequest("the body is a JSON object")
+        raise ControlError("the body is a JSON object")
     return given
 
 
@@ -244,11 +248,11 @@ def _answering(
         status = 200
         try:
             body = shown(await handler(request))
-        except (BadRequest, BadFault) as problem:
+        except (ControlError, FaultError) as problem:
             status, body = 400, {"error": str(problem)}
-        except NotThere as problem:
+        except NotFoundError as problem:
             status, body = 404, {"error": str(problem)}
-        except Refusal as refusal:
+        except RefusalError as refusal:
             status, body = refusal.status, {"error": str(refusal)}
         return web.Response(status=status, body=encode(body).encode(), content_type="application/json")
 

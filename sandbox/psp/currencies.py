@@ -1,10 +1,10 @@
 """Which currencies the sandbox takes, and how Stripe counts their smallest unit.
 
-Sources: docs.stripe.com/currencies (zero-decimal, three-decimal and special cases). ISK and UGX are written with two
-decimals that must be zero; amounts in three-decimal currencies must end in a zero.
+Sources: docs.stripe.com/currencies (zero-decimal, three-decimal and special cases). ISK and UGX are
+written with two decimals that must be zero; amounts in three-decimal currencies must end in a zero.
 """
 
-from .errors import InvalidParameter
+from .errors import ParameterError
 
 ZERO_DECIMAL = frozenset(
     ["bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf"]
@@ -145,7 +145,7 @@ def currency_of(value: str, *, param: str = "currency") -> str:
     """Answer the currency in lower case, or refuse one that Stripe does not have."""
     currency = value.lower()
     if currency not in SUPPORTED:
-        raise InvalidParameter(f"Invalid currency: {value[:10]}.", param=param)
+        raise ParameterError(f"Invalid currency: {value[:10]}.", param=param)
     return currency
 
 
@@ -160,7 +160,7 @@ def check_amount(amount_minor: int, currency: str, *, param: str = "amount") -> 
     """Refuse an amount that the currency cannot carry at Stripe."""
     step = 10 if currency in THREE_DECIMAL else 100 if currency in WHOLE_HUNDREDS else 1
     if amount_minor % step:
-        raise InvalidParameter(
+        raise ParameterError(
             f"Invalid amount. Amounts in {currency.upper()} must be a multiple of {step}.", param=param
         )
 

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from .call import Call
 from .currencies import dispute_fee
-from .errors import Json, Refusal
+from .errors import Json, RefusalError
 from .events import emit
 from .identifiers import new_id
 from .ledger import NETWORKS, record
@@ -13,9 +13,11 @@ from .lists import page
 EVIDENCE: Final = (
     "access_activity_log", "billing_address", "cancellation_policy", "cancellation_policy_disclosure",
     "cancellation_rebuttal", "customer_communication", "customer_email_address", "customer_name",
-    "customer_purchase_ip", "customer_signature", "duplicate_charge_documentation", "duplicate_charge_explanation",
+    "customer_purchase_ip", "customer_signature", "duplicate_charge_documentation",
+    "duplicate_charge_explanation",
     "duplicate_charge_id", "product_description", "receipt", "refund_policy", "refund_policy_disclosure",
-    "refund_refusal_explanation", "service_date", "service_documentation", "shipping_address", "shipping_carrier",
+    "refund_refusal_explanation", "service_date", "service_documentation", "shipping_address",
+    "shipping_carrier",
     "shipping_date", "shipping_documentation", "shipping_tracking_number", "uncategorized_file",
     "uncategorized_text",
 )  # fmt: skip
@@ -57,7 +59,8 @@ def open_dispute(call: Call, charge: Json, *, reason: str, amount: int | None = 
         "payment_intent": charge["payment_intent"],
         "payment_method_details": {
             "card": {
-                "brand": brand, "case_type": "chargeback", "network": brand, "network_reason_code": REASONS[reason],
+                "brand": brand, "case_type": "chargeback", "network": brand,
+                "network_reason_code": REASONS[reason],
             },
             "type": "card",
         },
@@ -80,7 +83,7 @@ def _adjust(call: Call, dispute: Json, amount: int, *, fee: int, category: str) 
         call.store,
         call.scope,
         source=dispute["id"],
-        type="adjustment",
+        kind="adjustment",
         category=category,
         amount=amount,
         fee=fee,
@@ -96,7 +99,7 @@ def _adjust(call: Call, dispute: Json, amount: int, *, fee: int, category: str) 
 def decide(call: Call, dispute: Json, status: str) -> None:
     """Close a dispute: `won` gives the money back (not the fee), `lost` leaves things as they are."""
     if dispute["status"] not in OPEN:
-        raise Refusal(f"This dispute is already closed: it is {dispute['status']}.")
+        raise RefusalError(f"This dispute is already closed: it is {dispute['status']}.")
     charge = call.store.get(call.scope, dispute["charge"], "charge")
     dispute["status"] = status
     if status == "won":
@@ -146,7 +149,7 @@ def update(call: Call) -> Json:
     evidence = params.child("evidence")
     evidence.only(frozenset(EVIDENCE))
     if evidence.values and dispute["status"] not in OPEN:
-        raise Refusal("This dispute is already closed, and no longer accepts evidence.")
+        raise RefusalError("This dispute is already closed, and no longer accepts evidence.")
     for name in evidence.values:
         dispute["evidence"][name] = evidence.text(name, at_most=20_000)
     if evidence.values:

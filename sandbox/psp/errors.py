@@ -1,8 +1,8 @@
 """Refusals in Stripe's words.
 
-Refusal                 anything that is answered with Stripe's error envelope
-├── InvalidParameter    the request was never begun: nothing stored, not even under its idempotency key
-└── CardRefused         a decline: the effects (failed charge, last_payment_error) stay
+RefusalError                 anything that is answered with Stripe's error envelope
+├── ParameterError    the request was never begun: nothing stored, not even under its idempotency key
+└── DeclinedError         a decline: the effects (failed charge, last_payment_error) stay
 """
 
 from typing import Any
@@ -12,11 +12,11 @@ type Json = dict[str, Any]
 DOCUMENTATION = "https://docs.stripe.com/error-codes/"
 
 
-class Refusal(Exception):
+class RefusalError(Exception):
     """An answer other than 200, with Stripe's type, code and message.
 
-    `begun` says whether the endpoint had started to work: only then is the answer kept under the idempotency key.
-    `keeps_effects` says whether what was written stays written.
+    `begun` says whether the endpoint had started to work: only then is the answer kept under the
+    idempotency key. `keeps_effects` says whether what was written stays written.
     """
 
     begun = True
@@ -43,43 +43,43 @@ class Refusal(Exception):
         self.error.update(more)
 
 
-class InvalidParameter(Refusal):
+class ParameterError(RefusalError):
     """A parameter that Stripe refuses before it begins."""
 
     begun = False
 
 
-class CardRefused(Refusal):
+class DeclinedError(RefusalError):
     """A decline: 402, and the attempt stays on the books."""
 
     keeps_effects = True
 
 
-def missing(param: str) -> InvalidParameter:
+def missing(param: str) -> ParameterError:
     """A required parameter is not there."""
-    return InvalidParameter(f"Missing required param: {param}.", code="parameter_missing", param=param)
+    return ParameterError(f"Missing required param: {param}.", code="parameter_missing", param=param)
 
 
-def unknown_parameter(param: str) -> InvalidParameter:
+def unknown_parameter(param: str) -> ParameterError:
     """A parameter that the endpoint does not have."""
-    return InvalidParameter(f"Received unknown parameter: {param}", code="parameter_unknown", param=param)
+    return ParameterError(f"Received unknown parameter: {param}", code="parameter_unknown", param=param)
 
 
-def not_found(kind: str, identifier: str, *, param: str = "id") -> Refusal:
+def not_found(kind: str, identifier: str, *, param: str = "id") -> RefusalError:
     """An object that does not exist for this account (another account's objects look the same)."""
-    return Refusal(f"No such {kind}: '{identifier}'", status=404, code="resource_missing", param=param)
+    return RefusalError(f"No such {kind}: '{identifier}'", status=404, code="resource_missing", param=param)
 
 
-def unknown_reference(kind: str, identifier: str, *, param: str) -> Refusal:
+def unknown_reference(kind: str, identifier: str, *, param: str) -> RefusalError:
     """A parameter names an object that does not exist for this account: Stripe answers 400 here, not 404."""
-    return Refusal(f"No such {kind}: '{identifier}'", status=400, code="resource_missing", param=param)
+    return RefusalError(f"No such {kind}: '{identifier}'", status=400, code="resource_missing", param=param)
 
 
-def unexpected_state(intent: Json, verb: str) -> Refusal:
+def unexpected_state(intent: Json, verb: str) -> RefusalError:
     """The PaymentIntent is not in a state in which this can be done."""
     word = "PaymentIntent" if intent["object"] == "payment_intent" else "SetupIntent"
     code = "payment_intent_unexpected_state" if word == "PaymentIntent" else "setup_intent_unexpected_state"
     held: Json = {str(intent["object"]): intent}
-    return Refusal(
+    return RefusalError(
         f"You cannot {verb} this {word} because it has a status of {intent['status']}.", code=code, **held
     )

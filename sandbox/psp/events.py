@@ -13,12 +13,12 @@ from .store import encode, shown
 API_VERSION = "2026-10-28.endive"
 
 
-def emit(call: Call, type: str, subject: Json, previous: Json | None = None) -> Json:
+def emit(call: Call, name: str, subject: Json, previous: Json | None = None) -> Json:
     """Write one event about an object and queue it for the endpoints that want it."""
     data: Json = {"object": shown(subject)}
     if previous is not None:
         data["previous_attributes"] = previous
-    endpoints = call.sandbox.webhooks.interested(call.scope, type)
+    endpoints = call.sandbox.webhooks.interested(call.scope, name)
     event: Json = {
         "id": new_id("evt"),
         "object": "event",
@@ -28,7 +28,7 @@ def emit(call: Call, type: str, subject: Json, previous: Json | None = None) -> 
         "livemode": False,
         "pending_webhooks": len(endpoints),
         "request": {"id": call.request_id, "idempotency_key": call.idempotency_key},
-        "type": type,
+        "type": name,
     }
     if call.connected:
         event["account"] = call.scope

@@ -1,7 +1,8 @@
 """Faults on demand: which request or webhook goes wrong next, and how.
 
-A fault is a rule (operation pattern, kind, how often, for whom, for which object) that is used up as it fires. Rules are
-tried in the order given; one request meets at most one. What a fault does is carried out by `server` and `webhooks`.
+A fault is a rule (operation pattern, kind, how often, for whom, for which object) that is used up as it
+fires. Rules are tried in the order given; one request meets at most one. What a fault does is carried out
+by `server` and `webhooks`.
 """
 
 from collections.abc import Callable
@@ -40,7 +41,7 @@ MAX_RULES: Final = 1000
 FIELDS: Final = frozenset(("operation", "kind", "seconds", "times", "after", "match", "account"))
 
 
-class BadFault(ValueError):
+class FaultError(ValueError):
     """A rule that cannot be understood; the message says why."""
 
 
@@ -63,34 +64,37 @@ class Fault:
         """Show the rule and how often it fired."""
         return {
             "id": self.id, "operation": self.operation, "kind": self.kind, "seconds": self.seconds,
-            "times": self.times, "after": self.after, "match": self.match, "account": self.scope, "fired": self.fired,
+            "times": self.times, "after": self.after, "match": self.match, "account": self.scope,
+            "fired": self.fired,
         }  # fmt: skip
 
 
 def parse(rule: Any, account_of: Callable[[str], str]) -> Fault:
     """Read one rule from JSON."""
     if not isinstance(rule, dict):
-        raise BadFault("a fault is a JSON object")
+        raise FaultError("a fault is a JSON object")
     if unknown := set(rule) - FIELDS:
-        raise BadFault(f"unknown fields: {', '.join(sorted(unknown))}; known are {', '.join(sorted(FIELDS))}")
+        raise FaultError(
+            f"unknown fields: {', '.join(sorted(unknown))}; known are {', '.join(sorted(FIELDS))}"
+        )
     operation, kind = rule.get("operation"), str(rule.get("kind"))
     if not isinstance(operation, str) or not operation:
-        raise BadFault(
+        raise FaultError(
             "operation is missing: for example payment_intents.confirm, payment_intents.*, * or webhooks"
         )
     known = WEBHOOK_KINDS if operation == WEBHOOKS else REQUEST_KINDS
     if kind not in known:
-        raise BadFault(f"kind {kind!r} is not one of {', '.join(known)}")
+        raise FaultError(f"kind {kind!r} is not one of {', '.join(known)}")
     times, after, seconds = rule.get("times", 1), rule.get("after", 0), rule.get("seconds")
     if times is not None and (not isinstance(times, int) or isinstance(times, bool) or times < 1):
-        raise BadFault("times is a whole number from 1, or null for always")
+        raise FaultError("times is a whole number from 1, or null for always")
     if not isinstance(after, int) or after < 0:
-        raise BadFault("after is a whole number from 0")
+        raise FaultError("after is a whole number from 0")
     if seconds is not None and (not isinstance(seconds, int | float) or seconds < 0):
-        raise BadFault("seconds is a number from 0")
+        raise FaultError("seconds is a number from 0")
     match = rule.get("match", {})
     if not isinstance(match, dict):
-        raise BadFault('match is an object of paths and values, such as {"metadata.order": "7"}')
+        raise FaultError('match is an object of paths and values, such as {"metadata.order": "7"}')
     account = rule.get("account")
     return Fault(
         operation=operation,
@@ -112,7 +116,7 @@ class Faults:
     def add(self, rules: list[Fault]) -> None:
         """Switch rules on."""
         if len(self.rules) + len(rules) > MAX_RULES:
-            raise BadFault(f"at most {MAX_RULES} faults at a time")
+            raise FaultError(f"at most {MAX_RULES} faults at a time")
         self.rules += rules
 
     def clear(self, scopes: list[str] | None = None) -> None:

@@ -1,14 +1,14 @@
 """Form-encoded bodies as Stripe's SDKs send them: nested names in brackets, everything a string.
 
-`Params` reads values with Stripe's own refusals, so an endpoint says what it takes and no more. Limits: 1,000 pairs,
-five levels.
+`Params` reads values with Stripe's own refusals, so an endpoint says what it takes and no more. Limits:
+1,000 pairs, five levels.
 """
 
 from collections.abc import Iterable
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-from .errors import InvalidParameter, Refusal, missing, unknown_parameter
+from .errors import ParameterError, RefusalError, missing, unknown_parameter
 
 MAX_PAIRS: Final = 1000
 MAX_LEVELS: Final = 6
@@ -24,7 +24,7 @@ def pairs(text: str) -> list[tuple[str, str]]:
     try:
         return parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_PAIRS, errors="strict")
     except ValueError as problem:
-        raise InvalidParameter(f"The request's parameters could not be read: {problem}") from problem
+        raise ParameterError(f"The request's parameters could not be read: {problem}") from problem
 
 
 def nest(flat: Iterable[tuple[str, str]]) -> dict[str, Any]:
@@ -37,12 +37,12 @@ def nest(flat: Iterable[tuple[str, str]]) -> dict[str, Any]:
             continue
         path = name.replace("]", "").split("[")
         if len(path) > MAX_LEVELS:
-            raise InvalidParameter(f"Invalid parameter: {name[:80]} is nested too deeply")
+            raise ParameterError(f"Invalid parameter: {name[:80]} is nested too deeply")
         node = tree
         for part in path[:-1]:
             below = node.setdefault(part, {})
             if not isinstance(below, dict):
-                raise InvalidParameter(f"Invalid parameter: {name[:80]}", param=path[0])
+                raise ParameterError(f"Invalid parameter: {name[:80]}", param=path[0])
             node = below
         last = path[-1] or str(len(node))
         lists = lists or last.isdigit() or any(part.isdigit() for part in path)
@@ -86,9 +86,9 @@ class Params:
         if value is None or value == "":
             return None
         if not isinstance(value, str):
-            raise InvalidParameter(f"Invalid string: {name}", param=self.name(name))
+            raise ParameterError(f"Invalid string: {name}", param=self.name(name))
         if len(value) > at_most:
-            raise InvalidParameter(
+            raise ParameterError(
                 f"Invalid string: {value[:20]}...; must be at most {at_most} characters",
                 param=self.name(name),
             )
@@ -108,9 +108,7 @@ class Params:
             return default
         if value not in among:
             listed = ", ".join(among[:-1]) + (", or " if len(among) > 1 else "") + among[-1]
-            raise InvalidParameter(
-                f"Invalid {self.name(name)}: must be one of {listed}", param=self.name(name)
-            )
+            raise ParameterError(f"Invalid {self.name(name)}: must be one of {listed}", param=self.name(name))
         return value
 
     def integer(self, name: str, *, at_least: int = 0, at_most: int = 99_999_999) -> int | None:
@@ -120,19 +118,19 @@ class Params:
             return None
         digits = value[1:] if value.startswith("-") else value
         if not digits.isascii() or not digits.isdigit() or len(digits) > 18:
-            raise InvalidParameter(
+            raise ParameterError(
                 f"Invalid integer: {value[:40]}", code="parameter_invalid_integer", param=self.name(name)
             )
         number = int(value)
         if number < at_least:
-            raise InvalidParameter(
+            raise ParameterError(
                 f"This value must be greater than or equal to {at_least}.",
                 code="parameter_invalid_integer",
                 param=self.name(name),
             )
         if number > at_most:
             code = "amount_too_large" if "amount" in name else "parameter_invalid_integer"
-            raise InvalidParameter(f"This value must be at most {at_most}.", code=code, param=self.name(name))
+            raise ParameterError(f"This value must be at most {at_most}.", code=code, param=self.name(name))
         return number
 
     def flag(self, name: str, default: bool = False) -> bool:
@@ -141,7 +139,7 @@ class Params:
         if value is None:
             return default
         if value.lower() not in ("true", "false"):
-            raise InvalidParameter(f"Invalid boolean: {value[:40]}", param=self.name(name))
+            raise ParameterError(f"Invalid boolean: {value[:40]}", param=self.name(name))
         return value.lower() == "true"
 
     def child(self, name: str) -> "Params":
@@ -150,7 +148,7 @@ class Params:
         if value is None or value == "":
             return Params({}, self.name(name))
         if not isinstance(value, dict):
-            raise InvalidParameter("Invalid object", param=self.name(name))
+            raise ParameterError("Invalid object", param=self.name(name))
         return Params(value, self.name(name))
 
     def texts(self, name: str) -> list[str]:
@@ -159,7 +157,7 @@ class Params:
         if value is None or value == "":
             return []
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise InvalidParameter("Invalid array", param=self.name(name))
+            raise ParameterError("Invalid array", param=self.name(name))
         return value
 
     def children(self, name: str) -> "list[Params]":
@@ -168,7 +166,7 @@ class Params:
         if value is None or value == "":
             return []
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-            raise InvalidParameter("Invalid array", param=self.name(name))
+            raise ParameterError("Invalid array", param=self.name(name))
         return [Params(item, f"{self.name(name)}[{index}]") for index, item in enumerate(value)]
 
     def metadata(self, existing: dict[str, str] | None = None) -> dict[str, str]:
@@ -178,9 +176,9 @@ class Params:
             return {}
         for key, value in self.child("metadata").values.items():
             if not isinstance(value, str):
-                raise InvalidParameter("Metadata values must be strings", param=f"metadata[{key[:40]}]")
+                raise ParameterError("Metadata values must be strings", param=f"metadata[{key[:40]}]")
             if len(key) > MAX_METADATA_KEY_LENGTH or len(value) > MAX_METADATA_VALUE_LENGTH:
-                raise InvalidParameter(
+                raise ParameterError(
                     f"Metadata keys can have up to {MAX_METADATA_KEY_LENGTH} characters and values up to "
                     f"{MAX_METADATA_VALUE_LENGTH} characters",
                     param=f"metadata[{key[:40]}]",
@@ -190,21 +188,22 @@ class Params:
             else:
                 merged.pop(key, None)
         if len(merged) > MAX_METADATA_KEYS:
-            raise InvalidParameter(f"Metadata can have up to {MAX_METADATA_KEYS} keys", param="metadata")
+            raise ParameterError(f"Metadata can have up to {MAX_METADATA_KEYS} keys", param="metadata")
         return merged
 
 
 def refuse_card_numbers(values: dict[str, Any]) -> None:
-    """Refuse raw card data, as Stripe does for an account without raw card access; never repeat the number."""
+    """Refuse raw card data, as Stripe does without raw card access; never repeat the number."""
     for holder in (values, values.get("payment_method_data"), values.get("source")):
         card = holder.get("card") if isinstance(holder, dict) else None
         if isinstance(card, dict) and ("number" in card or "cvc" in card):
-            raise _Unsafe(
-                "Sending credit card numbers directly to the Stripe API is generally unsafe. We suggest you use test "
+            raise _UnsafeError(
+                "Sending credit card numbers directly to the Stripe API is generally unsafe. We suggest you "
+                "use test "
                 "tokens that map to the test card you are using, see https://docs.stripe.com/testing.",
                 status=402,
             )
 
 
-class _Unsafe(Refusal):
+class _UnsafeError(RefusalError):
     begun = False

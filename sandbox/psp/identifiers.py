@@ -1,6 +1,7 @@
-"""Ids in Stripe's style: a prefix that tells the kind, then random letters and digits that nobody can guess."""
+"""Ids in Stripe's style: a prefix that tells the kind, then letters and digits that nobody can guess."""
 
 import hashlib
+import hmac
 import os
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -20,3 +21,8 @@ def account_id_of(secret_key: str) -> str:
     """Answer the account that belongs to a secret key: always the same one, also after a restart."""
     digest = hashlib.sha256(b"account:" + secret_key.encode()).digest()
     return "acct_" + "".join([ALPHABET[byte % 62] for byte in digest[:16]])
+
+
+def same_secret(one: str, other: str) -> bool:
+    """Compare two secrets in constant time; an empty one is never the same."""
+    return bool(one) and hmac.compare_digest(one.encode(), other.encode())

@@ -1,11 +1,13 @@
-"""PaymentIntents over the API: create, confirm, capture, cancel, update, read (docs.stripe.com/payments/paymentintents/lifecycle)."""
+"""PaymentIntents over the API: create, confirm, capture, cancel, update, read
+(docs.stripe.com/payments/paymentintents/lifecycle).
+"""
 
 from typing import Any, Final
 
 from . import attempts, charges, methods
 from .call import Call
 from .currencies import check_amount, currency_of, money
-from .errors import CardRefused, InvalidParameter, Json, Refusal, missing, not_found, unexpected_state
+from .errors import DeclinedError, Json, ParameterError, RefusalError, missing, not_found, unexpected_state
 from .events import emit
 from .forms import Params, refuse_card_numbers
 from .identifiers import new_id
@@ -15,7 +17,8 @@ from .tokens import METHOD_TYPES, TYPES_WITHOUT_MANUAL_CAPTURE
 
 COMMON: Final = frozenset(
     ("amount", "currency", "customer", "description", "metadata", "payment_method", "payment_method_types",
-     "payment_method_options", "receipt_email", "setup_future_usage", "shipping", "statement_descriptor",
+     "allowed_payment_method_types", "payment_method_options", "receipt_email", "setup_future_usage",
+     "shipping", "statement_descriptor",
      "statement_descriptor_suffix", "transfer_group", "expand")
 )  # fmt: skip
 CONFIRMING: Final = frozenset(
@@ -25,7 +28,9 @@ CREATE: Final = COMMON | CONFIRMING | {
     "automatic_payment_methods", "capture_method", "confirm", "confirmation_method", "payment_method_data",
 }  # fmt: skip
 CONFIRM: Final = CONFIRMING | {
-    "payment_method", "payment_method_data", "payment_method_options", "payment_method_types", "receipt_email",
+    "payment_method", "payment_method_data", "payment_method_options", "payment_method_types",
+    "allowed_payment_method_types",
+    "receipt_email",
     "setup_future_usage", "shipping", "capture_method", "expand",
 }  # fmt: skip
 CANCELLABLE: Final = (
@@ -34,8 +39,8 @@ CANCELLABLE: Final = (
     "requires_confirmation",
     "requires_action",
 )
+CAPTURE_METHODS: Final = ("automatic", "automatic_async", "manual")
 REASONS: Final = ("duplicate", "fraudulent", "requested_by_customer", "abandoned")
-MAX_METHOD_TYPES: Final = 20
 
 
 def new_intent(
@@ -55,11 +60,13 @@ def new_intent(
     hidden = {"redirects": redirects and types is None, "return_url": more.pop("return_url", None),
               "session": more.pop("session", None)}  # fmt: skip
     manual = capture_method == "manual"
-    every = [type for type in METHOD_TYPES if not (manual and type in TYPES_WITHOUT_MANUAL_CAPTURE)]
+    unsuitable = TYPES_WITHOUT_MANUAL_CAPTURE if manual else frozenset[str]()
+    offered = [name for name in types or METHOD_TYPES if name not in unsuitable]
     allow = "always" if redirects else "never"
     intent: Json = {
         "id": identifier,
         "object": "payment_intent",
+        "allowed_payment_method_types": types,
         "amount": amount,
         "amount_capturable": 0,
         "amount_details": {"tip": {}},
@@ -95,7 +102,7 @@ def new_intent(
                 "request_three_d_secure": "automatic",
             }
         },
-        "payment_method_types": every if types is None else types,
+        "payment_method_types": offered,
         "processing": None,
         "receipt_email": None,
         "review": None,
@@ -113,6 +120,11 @@ def new_intent(
     return intent
 
 
+def capture_method_of(params: Params) -> str:
+    """Answer the capture method that a request asks for; Stripe's own choice is automatic_async."""
+    return params.choice("capture_method", CAPTURE_METHODS) or CAPTURE_METHODS[1]
+
+
 def create(call: Call) -> Json:
     """`POST /v1/payment_intents`; with `confirm` it is attempted at once."""
     params = call.params
@@ -124,15 +136,15 @@ def create(call: Call) -> Json:
     currency = currency_of(params.required_text("currency"))
     check_amount(amount, currency)
     automatic = params.child("automatic_payment_methods")
-    types = _types(params)
+    types = methods.wanted_types(params)
     if types and automatic.flag("enabled"):
-        raise InvalidParameter(
+        raise ParameterError(
             "You may only specify one of these parameters: automatic_payment_methods, payment_method_types.",
             param="payment_method_types",
         )
     confirm = params.flag("confirm")
     if not confirm and params.flag("off_session"):
-        raise InvalidParameter("off_session can only be set when confirm is true.", param="off_session")
+        raise ParameterError("off_session can only be set when confirm is true.", param="off_session")
     customer = params.text("customer")
     if customer:
         call.referred("customer", customer, param="customer")
@@ -140,14 +152,15 @@ def create(call: Call) -> Json:
         call,
         amount=amount,
         currency=currency,
-        capture_method=params.choice("capture_method", ("automatic", "automatic_async", "manual")) or "automatic_async",
+        capture_method=capture_method_of(params),
         customer=customer,
         types=types,
         redirects=automatic.choice("allow_redirects", ("always", "never"), "always") == "always",
         metadata=params.metadata(),
         return_url=params.text("return_url"),
         **{name: params.text(name) for name in
-           ("description", "receipt_email", "statement_descriptor", "statement_descriptor_suffix", "transfer_group")},
+           ("description", "receipt_email", "statement_descriptor", "statement_descriptor_suffix",
+            "transfer_group")},
         setup_future_usage=params.choice("setup_future_usage", ("off_session", "on_session")),
     )  # fmt: skip
     method = _method_of(call, intent)
@@ -158,19 +171,6 @@ def create(call: Call) -> Json:
     if confirm:
         return _confirm(call, intent, method)
     return intent
-
-
-def _types(params: Params) -> list[str] | None:
-    types = params.texts("payment_method_types")
-    if len(types) > MAX_METHOD_TYPES:
-        raise InvalidParameter("Too many payment method types", param="payment_method_types")
-    for type in types:
-        if type not in METHOD_TYPES:
-            raise InvalidParameter(
-                f'The payment method type "{type}" is invalid here: the sandbox knows {", ".join(METHOD_TYPES)}.',
-                param="payment_method_types",
-            )
-    return types or None
 
 
 def _method_of(call: Call, intent: Json) -> Json | None:
@@ -187,8 +187,9 @@ def _method_of(call: Call, intent: Json) -> Json | None:
 def check_type(intent: Json, method: Json) -> None:
     """Refuse a payment method of a type that the PaymentIntent does not take."""
     if method["type"] not in intent["payment_method_types"]:
-        raise Refusal(
-            f"The PaymentMethod provided ({method['type']}) is not allowed for this PaymentIntent. Please attach a "
+        raise RefusalError(
+            f"The PaymentMethod provided ({method['type']}) is not allowed for this PaymentIntent. Please "
+            "attach a "
             f"PaymentMethod of one of the following types: {', '.join(intent['payment_method_types'])}.",
             param="payment_method",
         )
@@ -202,8 +203,9 @@ def confirm(call: Call) -> Json:
     intent = call.addressed("payment_intent", "payment_intent")
     _refuse_if_session_is_open(call, intent, "confirm")
     if intent["status"] == "succeeded":
-        raise Refusal(
-            "You cannot confirm this PaymentIntent because it has already succeeded after being previously confirmed.",
+        raise RefusalError(
+            "You cannot confirm this PaymentIntent because it has already succeeded after being previously "
+            "confirmed.",
             code="payment_intent_unexpected_state",
             payment_intent=intent,
         )
@@ -222,9 +224,11 @@ def confirm(call: Call) -> Json:
 def _confirm(call: Call, intent: Json, method: Json | None) -> Json:
     params = call.params
     if method is None:
-        raise Refusal(
-            "You cannot confirm this PaymentIntent because it's missing a payment method. You can either update the "
-            "PaymentIntent with a payment method and then confirm it again, or confirm it again directly with a payment "
+        raise RefusalError(
+            "You cannot confirm this PaymentIntent because it's missing a payment method. You can either "
+            "update the "
+            "PaymentIntent with a payment method and then confirm it again, or confirm it again directly "
+            "with a payment "
             "method or ConfirmationToken.",
             code="payment_intent_unexpected_state",
             payment_intent=intent,
@@ -232,25 +236,38 @@ def _confirm(call: Call, intent: Json, method: Json | None) -> Json:
     off_session = params.text("off_session") not in (None, "false")
     return_url = params.text("return_url")
     if intent["_"]["redirects"] and not off_session and not (return_url or intent["_"]["return_url"]):
-        raise Refusal(
-            "This PaymentIntent is configured to accept payment methods enabled in your Dashboard. Because some of these "
-            "payment methods might redirect your customer off of your page, you must provide a `return_url`. If you don't "
-            "want to accept redirect-based payment methods, set `automatic_payment_methods[enabled]` to `true` and "
-            "`automatic_payment_methods[allow_redirects]` to `never` when creating Setup Intents and Payment Intents.",
-            payment_intent=intent,
-        )
+        raise return_url_needed(intent)
     error = attempts.attempt(call, intent, method, off_session=off_session, return_url=return_url)
     if error is not None:
         raise declined(error, intent)
     return intent
 
 
-def declined(error: Json, intent: Json) -> CardRefused:
+def return_url_needed(intent: Json) -> RefusalError:
+    """Answer the refusal of a confirmation that may have to send the buyer elsewhere and cannot bring them
+    back.
+    """
+    word = "PaymentIntent" if intent["object"] == "payment_intent" else "SetupIntent"
+    held: Json = {str(intent["object"]): intent}
+    return RefusalError(
+        f"This {word} is configured to accept payment methods enabled in your Dashboard. Because some of "
+        "these "
+        "payment methods might redirect your customer off of your page, you must provide a `return_url`. If "
+        "you "
+        "don't want to accept redirect-based payment methods, set `automatic_payment_methods[enabled]` to "
+        "`true` "
+        "and `automatic_payment_methods[allow_redirects]` to `never` when creating Setup Intents and Payment "
+        "Intents.",
+        **held,
+    )
+
+
+def declined(error: Json, intent: Json) -> DeclinedError:
     """Answer the refusal that carries a decline and the PaymentIntent as it is now."""
     more = {
         name: value for name, value in error.items() if name not in ("message", "type", "code", "doc_url")
     }
-    return CardRefused(
+    return DeclinedError(
         error["message"],
         status=402,
         kind="card_error",
@@ -269,7 +286,7 @@ def capture(call: Call) -> Json:
     amount = params.integer("amount_to_capture", at_least=1)
     intent = call.addressed("payment_intent", "payment_intent")
     if intent["status"] != "requires_capture":
-        raise Refusal(
+        raise RefusalError(
             "This PaymentIntent could not be captured because it has a status of "
             f"{intent['status']}. Only a PaymentIntent with one of the following statuses may be captured: "
             "requires_capture.",
@@ -280,7 +297,7 @@ def capture(call: Call) -> Json:
     if amount is None:
         amount = authorised
     if amount > authorised:
-        raise Refusal(
+        raise RefusalError(
             f"The requested capture amount is greater than the amount you can capture for this charge ("
             f"{money(authorised, intent['currency'])}).",
             code="amount_too_large",
@@ -293,7 +310,8 @@ def capture(call: Call) -> Json:
     intent["metadata"] = params.metadata(intent["metadata"])
     if amount < authorised:
         charges.release(call, charge, authorised - amount)
-    attempts.take(call, intent, charge, amount, type="charge.captured")
+    attempts.take(call, intent, charge, amount, event="charge.captured")
+    attempts.follow(call, intent)
     return intent
 
 
@@ -305,8 +323,9 @@ def cancel(call: Call) -> Json:
     intent = call.addressed("payment_intent", "payment_intent")
     _refuse_if_session_is_open(call, intent, "cancel")
     if intent["status"] not in CANCELLABLE and not _cancellable_while_processing(call, intent):
-        raise Refusal(
-            f"You cannot cancel this PaymentIntent because it has a status of {intent['status']}. Only a PaymentIntent "
+        raise RefusalError(
+            f"You cannot cancel this PaymentIntent because it has a status of {intent['status']}. Only a "
+            "PaymentIntent "
             f"with one of the following statuses may be canceled: {', '.join(CANCELLABLE)}, processing.",
             code="payment_intent_unexpected_state",
             payment_intent=intent,
@@ -326,8 +345,9 @@ def _cancellable_while_processing(call: Call, intent: Json) -> bool:
 def _refuse_if_session_is_open(call: Call, intent: Json, verb: str) -> None:
     session = call.store.get(call.scope, intent["_"].get("session") or "", "checkout.session")
     if session is not None and session["status"] == "open":
-        raise Refusal(
-            f"You cannot {verb} this PaymentIntent because it was created by a Checkout Session. To cancel it, expire the "
+        raise RefusalError(
+            f"You cannot {verb} this PaymentIntent because it was created by a Checkout Session. To cancel "
+            "it, expire the "
             "Checkout Session instead.",
             code="payment_intent_unexpected_state",
             payment_intent=intent,
@@ -352,9 +372,10 @@ def update(call: Call) -> Json:
         "requires_confirmation",
         "requires_action",
     ):
-        raise Refusal(
+        raise RefusalError(
             f"This PaymentIntent's {sorted(fixed)[0]} could not be updated because it has a status of "
-            f"{intent['status']}. You may only update the {sorted(fixed)[0]} of a PaymentIntent with one of the following "
+            f"{intent['status']}. You may only update the {sorted(fixed)[0]} of a PaymentIntent with one of "
+            "the following "
             "statuses: requires_payment_method, requires_confirmation, requires_action.",
             code="payment_intent_unexpected_state",
             payment_intent=intent,
@@ -368,13 +389,14 @@ def update(call: Call) -> Json:
     if customer := params.text("customer"):
         intent["customer"] = call.referred("customer", customer, param="customer")["id"]
     for name in (
-        "description", "receipt_email", "statement_descriptor", "statement_descriptor_suffix", "transfer_group",
+        "description", "receipt_email", "statement_descriptor", "statement_descriptor_suffix",
+        "transfer_group",
     ):  # fmt: skip
         if name in params:
             intent[name] = params.text(name)
     if usage := params.choice("setup_future_usage", ("off_session", "on_session")):
         intent["setup_future_usage"] = usage
-    if capture_method := params.choice("capture_method", ("automatic", "automatic_async", "manual")):
+    if capture_method := params.choice("capture_method", CAPTURE_METHODS):
         intent["capture_method"] = capture_method
     intent["metadata"] = params.metadata(intent["metadata"])
     method = _method_of(call, intent)

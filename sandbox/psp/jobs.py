@@ -1,7 +1,7 @@
 """What happens by itself later: a QR payment succeeds, a session expires, a payout arrives.
 
-Due rows on the sandbox's clock, each run in a transaction of its own. Moving the clock runs what became due before the
-control request answers, so a test needs no sleep.
+Due rows on the sandbox's clock, each run in a transaction of its own. Moving the clock runs what became
+due before the control request answers, so a test needs no sleep.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ class Jobs:
         self.woken = asyncio.Event()
 
     def schedule(self, call: Call, kind: str, target: str, *, after_seconds: float, word: str = "") -> None:
-        """Do something to an object later; once the time is reached it is done even if the process was away."""
+        """Do something to an object later; it is done then even if the process was away meanwhile."""
         if kind not in self.kinds:
             raise LookupError(f"no job is called {kind}")
         call.store.db.execute(

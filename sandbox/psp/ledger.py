@@ -1,8 +1,8 @@
 """The sandbox's double-entry books and the balance transactions that stand on them.
 
-Every movement is one journal whose entries sum to zero per currency; a merchant's balance is the sum of the entries of
-its account `merchant`. The sandbox is the referee of the fault campaign, so a journal that does not balance is refused
-here and the whole request with it.
+Every movement is one journal whose entries sum to zero per currency; a merchant's balance is the sum of
+the entries of its account `merchant`. The sandbox is the referee of the fault campaign, so a journal that
+does not balance is refused here and the whole request with it.
 """
 
 from collections import defaultdict
@@ -21,16 +21,16 @@ SETTLES_AFTER_SECONDS = 2 * 24 * 3600
 type Entry = tuple[str, str, int]  # scope, account, amount in minor units (+ credits the account)
 
 
-class Unbalanced(AssertionError):
+class UnbalancedError(AssertionError):
     """A journal whose entries do not sum to zero: a bug of the sandbox."""
 
 
-def post(store: Store, *, source: str, type: str, currency: str, entries: list[Entry], now: int) -> None:
+def post(store: Store, *, source: str, kind: str, currency: str, entries: list[Entry], now: int) -> None:
     """Write one journal; zero entries are left out."""
     if sum(amount for _, _, amount in entries) != 0:
-        raise Unbalanced(f"{type} of {source}: {entries}")
+        raise UnbalancedError(f"{kind} of {source}: {entries}")
     journal = store.db.execute(
-        "INSERT INTO journals (source, type, created) VALUES (?, ?, ?)", (source, type, now)
+        "INSERT INTO journals (source, type, created) VALUES (?, ?, ?)", (source, kind, now)
     ).lastrowid
     store.db.executemany(
         "INSERT INTO entries (journal, scope, account, currency, amount) VALUES (?, ?, ?, ?, ?)",
@@ -43,7 +43,7 @@ def record(
     scope: str,
     *,
     source: str,
-    type: str,
+    kind: str,
     category: str,
     amount: int,
     fee: int = 0,
@@ -54,7 +54,9 @@ def record(
     description: str | None = None,
     fee_description: str = "Stripe processing fees",
 ) -> Json:
-    """Write one balance transaction and its journal; `against` is the other side (None: it was written already)."""
+    """Write one balance transaction and its journal; `against` is the other side (None: it was written
+    already).
+    """
     net = amount - fee
     transaction: Json = {
         "id": new_id("txn"),
@@ -77,12 +79,12 @@ def record(
         "reporting_category": category,
         "source": source,
         "status": "available" if available_on <= now else "pending",
-        "type": type,
+        "type": kind,
     }  # fmt: skip
     store.add(scope, transaction, parent=source)
     if against is not None:
         entries = [(scope, MERCHANT, net), (scope, FEES, fee), (*against, -amount)]
-        post(store, source=source, type=type, currency=currency, entries=entries, now=now)
+        post(store, source=source, kind=kind, currency=currency, entries=entries, now=now)
     return transaction
 
 
@@ -108,7 +110,9 @@ def balances(store: Store, scope: str, now: float) -> dict[str, dict[str, int]]:
 
 
 def faults_found(store: Store, scope: str | None) -> list[str]:
-    """Check the books of one account (or all) and answer what is wrong with them: nothing, if they are right."""
+    """Check the books of one account (or all) and answer what is wrong with them: nothing, if they are
+    right.
+    """
     where, given = ("", ()) if scope is None else ("WHERE scope = ?", (scope,))
     wrong = [
         f"journal {journal} is off by {total} {currency}"
@@ -120,7 +124,8 @@ def faults_found(store: Store, scope: str | None) -> list[str]:
     ]
     ledger = dict.fromkeys(
         store.db.execute(
-            f"SELECT scope, currency, sum(amount) FROM entries {where or 'WHERE 1'} AND account = '{MERCHANT}' "
+            f"SELECT scope, currency, sum(amount) FROM entries {where or 'WHERE 1'} AND account = "
+            f"'{MERCHANT}' "
             "GROUP BY 1, 2 HAVING sum(amount) <> 0",
             given,
         )

@@ -1,10 +1,11 @@
 """Lists, newest first, with Stripe's cursors and filters; and `expand`, which puts objects where ids were."""
 
 import json
+from collections.abc import Callable
 from typing import Any, Final
 
 from .call import Call
-from .errors import InvalidParameter, Json
+from .errors import Json, ParameterError
 from .forms import Params
 from .ledger import fresh
 
@@ -13,6 +14,11 @@ DEFAULT_LIMIT: Final = 10
 MAX_LIMIT: Final = 100
 MAX_EXPANSIONS: Final = 20
 MAX_EXPANSION_LEVELS: Final = 4
+type Inclusion = Callable[[Call, Json], Json]
+
+INCLUSIONS: Final[dict[tuple[str, str], Inclusion]] = {}
+"""What an object shows only when it is asked for, by kind and property; `operations` fills it in."""
+
 COMPARISONS: Final = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 
@@ -38,11 +44,12 @@ def page(call: Call, kind: str, url: str, where: dict[str, Any] | None = None) -
         ).fetchone()
         if row is None:
             name = "ending_before" if before else "starting_after"
-            raise InvalidParameter(f"No such {kind}: '{cursor}'", code="resource_missing", param=name)
+            raise ParameterError(f"No such {kind}: '{cursor}'", code="resource_missing", param=name)
         conditions.append("seq > ?" if before else "seq < ?")
         given.append(row[0])
     rows = call.store.db.execute(
-        f"SELECT body FROM objects WHERE {' AND '.join(conditions)} ORDER BY seq {'ASC' if before else 'DESC'} LIMIT ?",
+        f"SELECT body FROM objects WHERE {' AND '.join(conditions)} ORDER BY seq "
+        f"{'ASC' if before else 'DESC'} LIMIT ?",
         (*given, limit + 1),
     ).fetchall()
     data = [json.loads(body) for (body,) in rows[:limit]]
@@ -73,11 +80,11 @@ def expand(call: Call, body: Json) -> Json:
     """Put objects in the places that `expand` names."""
     paths = call.params.texts("expand")
     if len(paths) > MAX_EXPANSIONS:
-        raise InvalidParameter(f"You can expand at most {MAX_EXPANSIONS} properties", param="expand")
+        raise ParameterError(f"You can expand at most {MAX_EXPANSIONS} properties", param="expand")
     for path in paths:
         parts = path.split(".")
         if len(parts) > MAX_EXPANSION_LEVELS:
-            raise InvalidParameter("You cannot expand more than 4 levels of a property", param="expand")
+            raise ParameterError("You cannot expand more than 4 levels of a property", param="expand")
         body = _expanded(call, body, parts, path)
     return body
 
@@ -88,12 +95,15 @@ def _expanded(call: Call, node: Any, parts: list[str], path: str) -> Any:
     if not isinstance(node, dict):
         return node
     name, below = parts[0], parts[1:]
+    included = INCLUSIONS.get((node.get("object", ""), name))
+    if included is not None:
+        node = {**node, name: included(call, node)}
     if name not in node:
-        raise InvalidParameter(f"This property cannot be expanded ({path}).", param="expand")
+        raise ParameterError(f"This property cannot be expanded ({path}).", param="expand")
     value = node[name]
     if isinstance(value, str):
         found = call.store.get(call.scope, value)
         if found is None:
-            raise InvalidParameter(f"This property cannot be expanded ({path}).", param="expand")
+            raise ParameterError(f"This property cannot be expanded ({path}).", param="expand")
         value = fresh(found, call.now) if found["object"] == "balance_transaction" else found
     return {**node, name: _expanded(call, value, below, path) if below else value}

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from .call import Call
-from .errors import InvalidParameter, Json, Refusal, missing, not_found
+from .errors import Json, ParameterError, RefusalError, missing, not_found
 from .events import emit
 from .forms import Params, refuse_card_numbers
 from .identifiers import new_id, random_text
@@ -12,9 +12,13 @@ from .tokens import METHOD_TYPES, TOKENS, Token, token_of_card_token
 
 NO_ADDRESS: Final[Json] = dict.fromkeys(("city", "country", "line1", "line2", "postal_code", "state"))
 NO_BILLING: Final[Json] = {"address": NO_ADDRESS, "email": None, "name": None, "phone": None, "tax_id": None}
+MAX_TYPES: Final = 60
+MAX_TYPE_LENGTH: Final = 30
 USED_BEFORE: Final = (
-    "The provided PaymentMethod was previously used with a PaymentIntent without Customer attachment, shared with a "
-    "connected account without Customer attachment, or was detached from a Customer. It may not be used again. To use a "
+    "The provided PaymentMethod was previously used with a PaymentIntent without Customer attachment, "
+    "shared with a "
+    "connected account without Customer attachment, or was detached from a Customer. It may not be used "
+    "again. To use a "
     "PaymentMethod multiple times, you must attach it to a Customer first."
 )
 
@@ -47,10 +51,26 @@ def details_of(token: Token) -> Json:
         return {"email": "buyer@example.com"}
     if token.type == "sepa_debit":
         return {
-            "bank_code": "37040044", "branch_code": "", "country": "DE", "fingerprint": f"sandbox{token.last4}",
+            "bank_code": "37040044", "branch_code": "", "country": "DE",
+            "fingerprint": f"sandbox{token.last4}",
             "generated_from": {"charge": None, "setup_attempt": None}, "last4": token.last4,
         }  # fmt: skip
     return {}
+
+
+def wanted_types(params: Params) -> list[str] | None:
+    """Answer the payment method types that a request allows (None: whatever suits).
+
+    `allowed_payment_method_types` is the name since API version 2026-10-28; the older name is still
+    understood.
+    """
+    types = params.texts("allowed_payment_method_types") or params.texts("payment_method_types")
+    for kind in types:
+        if not kind.replace("_", "").isalnum() or len(kind) > MAX_TYPE_LENGTH or len(types) > MAX_TYPES:
+            raise ParameterError(
+                f'The payment method type "{kind[:40]}" is invalid.', param="allowed_payment_method_types"
+            )
+    return types or None
 
 
 def make(
@@ -91,16 +111,18 @@ def check_usable(method: Json, *, customer: str | None, word: str = "PaymentInte
     """Refuse a payment method that was used up or that belongs to another customer."""
     owner = method["customer"]
     if owner is None and method["_"]["used"]:
-        raise Refusal(USED_BEFORE, param="payment_method")
+        raise RefusalError(USED_BEFORE, param="payment_method")
     if owner is not None and customer is None:
-        raise Refusal(
-            f"The payment method supplied ({method['id']}) belongs to the Customer {owner}. Please include the Customer "
+        raise RefusalError(
+            f"The payment method supplied ({method['id']}) belongs to the Customer {owner}. Please include "
+            "the Customer "
             f"in the `customer` parameter on the {word}.",
             param="payment_method",
         )
     if owner is not None and owner != customer:
-        raise Refusal(
-            f"The customer does not have a payment method with the ID {method['id']}. The payment method must be "
+        raise RefusalError(
+            f"The customer does not have a payment method with the ID {method['id']}. The payment method "
+            "must be "
             "attached to the customer.",
             code="resource_missing",
             param="payment_method",
@@ -145,19 +167,19 @@ def create_method(call: Call) -> Json:
     params = call.params
     refuse_card_numbers(params.values)
     params.only(CREATE_METHOD)
-    type = params.choice("type", METHOD_TYPES)
-    if type is None:
+    kind = params.choice("type", METHOD_TYPES)
+    if kind is None:
         raise missing("type")
-    if type != "card":
-        raise InvalidParameter(
-            f"The sandbox makes payment methods of type {type} from its own tokens only.", param="type"
+    if kind != "card":
+        raise ParameterError(
+            f"The sandbox makes payment methods of type {kind} from its own tokens only.", param="type"
         )
     given = params.child("card").text("token")
     if given is None:
         raise missing("card")
     token = token_of_card_token(given)
     if token is None:
-        raise Refusal(f"No such token: '{given}'", code="resource_missing", param="card[token]")
+        raise RefusalError(f"No such token: '{given}'", code="resource_missing", param="card[token]")
     return make(call, token, billing=billing_of(params), metadata=params.metadata())
 
 
@@ -188,7 +210,7 @@ def list_methods(call: Call) -> Json:
 
 
 def attach_method(call: Call) -> Json:
-    """`POST /v1/payment_methods/{id}/attach`: a token may be named too; a declined card cannot be attached."""
+    """`POST /v1/payment_methods/{id}/attach`: a token will do; a declined card cannot be attached."""
     call.params.only(frozenset(("customer", "expand")))
     customer = call.params.required_text("customer")
     given = call.ids[0]
@@ -198,11 +220,11 @@ def attach_method(call: Call) -> Json:
     call.referred("customer", customer, param="customer")
     token = token_of(method)
     if method["customer"] not in (None, customer):
-        raise Refusal("The payment method you provided has already been attached to a customer.")
+        raise RefusalError("The payment method you provided has already been attached to a customer.")
     if method["customer"] is None and method["_"]["used"]:
-        raise Refusal(USED_BEFORE)
+        raise RefusalError(USED_BEFORE)
     if token.decline is not None and token.declines_when_attached:
-        raise Refusal(
+        raise RefusalError(
             token.decline.message,
             status=402,
             kind="card_error",
@@ -218,7 +240,7 @@ def detach_method(call: Call) -> Json:
     call.params.only(frozenset(("expand",)))
     method = call.addressed("payment_method", "PaymentMethod")
     if method["customer"] is None:
-        raise Refusal(
+        raise RefusalError(
             "The payment method you provided is not attached to a customer so detachment is impossible."
         )
     previous = {"customer": method["customer"]}
@@ -230,28 +252,27 @@ def detach_method(call: Call) -> Json:
 
 
 CUSTOMER: Final = frozenset(
-    ("email", "name", "phone", "description", "metadata", "address", "expand", "preferred_locales", "payment_method",
+    ("email", "name", "phone", "description", "metadata", "address", "expand", "preferred_locales",
+     "payment_method",
      "invoice_settings", "shipping")
 )  # fmt: skip
 
 
-def create_customer(call: Call) -> Json:
-    """`POST /v1/customers`."""
-    params = call.params
-    params.only(CUSTOMER)
-    address = params.child("address")
+def new_customer(call: Call, **given: Any) -> Json:
+    """Write a new customer."""
     customer: Json = {
         "id": f"cus_{random_text(14)}",
         "object": "customer",
-        "address": {name: address.text(name) for name in NO_ADDRESS} if address.values else None,
+        "address": None,
         "balance": 0,
         "created": call.now,
         "currency": None,
+        "customer_account": None,
         "default_source": None,
         "delinquent": False,
-        "description": params.text("description"),
+        "description": None,
         "discount": None,
-        "email": params.text("email", at_most=512),
+        "email": None,
         "invoice_prefix": random_text(8).upper(),
         "invoice_settings": {
             "custom_fields": None,
@@ -260,17 +281,36 @@ def create_customer(call: Call) -> Json:
             "rendering_options": None,
         },
         "livemode": False,
-        "metadata": params.metadata(),
-        "name": params.text("name", at_most=256),
+        "metadata": {},
+        "name": None,
         "next_invoice_sequence": 1,
-        "phone": params.text("phone", at_most=20),
-        "preferred_locales": params.texts("preferred_locales"),
+        "phone": None,
+        "preferred_locales": [],
         "shipping": None,
         "tax_exempt": "none",
         "test_clock": None,
+        **given,
     }
     call.store.add(call.scope, customer)
     emit(call, "customer.created", customer)
+    return customer
+
+
+def create_customer(call: Call) -> Json:
+    """`POST /v1/customers`."""
+    params = call.params
+    params.only(CUSTOMER)
+    address = params.child("address")
+    customer = new_customer(
+        call,
+        address={name: address.text(name) for name in NO_ADDRESS} if address.values else None,
+        description=params.text("description"),
+        email=params.text("email", at_most=512),
+        metadata=params.metadata(),
+        name=params.text("name", at_most=256),
+        phone=params.text("phone", at_most=20),
+        preferred_locales=params.texts("preferred_locales"),
+    )
     if given := params.text("payment_method"):
         put_to_customer(call, obtain(call, given), customer["id"])
     return customer

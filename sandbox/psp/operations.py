@@ -1,4 +1,6 @@
-"""Every operation of the API: its name (which faults use), its method and path, and who does it; and the due jobs."""
+"""Every operation of the API: its name (which faults use), its method and path, and who does it; and the due
+jobs.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,8 +20,9 @@ from . import (
     setups,
 )
 from .call import Call
-from .errors import Json, Refusal
+from .errors import Json, RefusalError
 from .jobs import Work
+from .lists import INCLUSIONS
 
 type Handler = Callable[[Call], Json]
 
@@ -118,6 +121,14 @@ JOBS: Final[dict[str, Work]] = {
 }
 
 
+INCLUSIONS.update(
+    {
+        ("charge", "refunds"): charges.refunds_of,
+        ("checkout.session", "line_items"): sessions.line_items,
+    }
+)
+
+
 def find(method: str, path: str) -> tuple[Operation, tuple[str, ...]]:
     """Answer the operation of a path below /v1/ and the ids in it, or refuse as Stripe does."""
     parts = path.strip("/").split("/")
@@ -128,8 +139,9 @@ def find(method: str, path: str) -> tuple[Operation, tuple[str, ...]]:
         found = _BY_SHAPE.get((method, shape))
         if found is not None:
             return found, tuple(parts[index] for index in places)
-    refusal = Refusal(
-        f"Unrecognized request URL ({method}: /v1/{path[:200]}). Please see https://docs.stripe.com/ or we can help at "
+    refusal = RefusalError(
+        f"Unrecognized request URL ({method}: /v1/{path[:200]}). Please see https://docs.stripe.com/ or we "
+        "can help at "
         "https://support.stripe.com/.",
         status=404,
     )

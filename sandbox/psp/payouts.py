@@ -5,14 +5,15 @@ from typing import Any, Final
 from .call import Call
 from .connect import FAILING_LAST4, bank_account_of, enough
 from .currencies import currency_of
-from .errors import Json, Refusal, missing
+from .errors import Json, RefusalError, missing
 from .events import emit
 from .identifiers import new_id
 from .ledger import BANK, record
 from .lists import page
 
 CREATE: Final = frozenset(
-    ("amount", "currency", "description", "destination", "metadata", "method", "source_type", "statement_descriptor",
+    ("amount", "currency", "description", "destination", "metadata", "method", "source_type",
+     "statement_descriptor",
      "expand")
 )  # fmt: skip
 
@@ -27,7 +28,7 @@ def create(call: Call) -> Json:
     currency = currency_of(params.required_text("currency"))
     bank = bank_account_of(call, call.scope) if call.connected else None
     if call.connected and bank is None:
-        raise Refusal(
+        raise RefusalError(
             "Sorry, you don't have any external accounts in that currency.",
             param="currency",
             code="payouts_not_allowed",
@@ -66,7 +67,8 @@ def create(call: Call) -> Json:
         "_": {"bounces": bank is not None and bank["last4"] in FAILING_LAST4},
     }
     transaction = record(
-        call.store, call.scope, source=identifier, type="payout", category="payout", amount=-amount, currency=currency,
+        call.store, call.scope, source=identifier, kind="payout", category="payout", amount=-amount,
+        currency=currency,
         against=(call.scope, BANK), available_on=call.now, now=call.now, description="STRIPE PAYOUT",
     )  # fmt: skip
     payout["balance_transaction"] = transaction["id"]
@@ -88,14 +90,16 @@ def move(call: Call, payout: Json, status: str) -> None:
         "canceled": ("pending",),
     }
     if before not in allowed.get(status, ()):
-        raise Refusal(f"A payout that is {before} cannot become {status}.")
+        raise RefusalError(f"A payout that is {before} cannot become {status}.")
     payout["status"] = status
     if status in ("failed", "canceled"):
-        type = "payout_failure" if status == "failed" else "payout_cancel"
+        kind = "payout_failure" if status == "failed" else "payout_cancel"
         transaction = record(
-            call.store, call.scope, source=payout["id"], type=type, category="payout_reversal",
-            amount=payout["amount"], currency=payout["currency"], against=(call.scope, BANK), available_on=call.now,
-            now=call.now, description="STRIPE PAYOUT FAILURE" if status == "failed" else "STRIPE PAYOUT CANCEL",
+            call.store, call.scope, source=payout["id"], kind=kind, category="payout_reversal",
+            amount=payout["amount"], currency=payout["currency"], against=(call.scope, BANK),
+            available_on=call.now,
+            now=call.now,
+            description="STRIPE PAYOUT FAILURE" if status == "failed" else "STRIPE PAYOUT CANCEL",
         )  # fmt: skip
         payout["failure_balance_transaction"] = transaction["id"]
     if status == "failed":
@@ -103,8 +107,8 @@ def move(call: Call, payout: Json, status: str) -> None:
     if status == "paid":
         payout["trace_id"] = {"status": "supported", "value": new_id("trace")[6:26]}
     call.store.save(payout)
-    type = {"in_transit": "payout.updated"}.get(status, f"payout.{status}")
-    emit(call, type, payout)
+    name = {"in_transit": "payout.updated"}.get(status, f"payout.{status}")
+    emit(call, name, payout)
 
 
 def arrive_job(call: Call, target: str, word: str) -> None:
@@ -151,7 +155,7 @@ def cancel(call: Call) -> Json:
     call.params.only(frozenset(("expand",)))
     payout = call.addressed("payout", "payout")
     if payout["status"] != "pending":
-        raise Refusal(
+        raise RefusalError(
             f"This payout cannot be canceled because it is {payout['status']}.", code="payout_not_cancelable"
         )
     move(call, payout, "canceled")

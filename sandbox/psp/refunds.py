@@ -5,7 +5,7 @@ from typing import Any, Final
 from . import charges
 from .call import Call
 from .currencies import check_amount, money
-from .errors import InvalidParameter, Json, Refusal
+from .errors import Json, ParameterError, RefusalError
 from .events import emit
 from .identifiers import new_id
 from .ledger import NETWORKS, record
@@ -22,7 +22,7 @@ SLOW_SECONDS: Final = 5.0
 def _charge_to_refund(call: Call) -> Json:
     intent_id, charge_id = call.params.text("payment_intent"), call.params.text("charge")
     if charge_id is None and intent_id is None:
-        raise InvalidParameter(
+        raise ParameterError(
             "One of the following params should be provided for this request: payment_intent or charge.",
             code="parameter_missing",
         )
@@ -30,7 +30,7 @@ def _charge_to_refund(call: Call) -> Json:
         intent = call.referred("payment_intent", str(intent_id), param="payment_intent")
         charge = call.store.get(call.scope, intent["latest_charge"] or "", "charge")
         if charge is None or charge["status"] != "succeeded":
-            raise Refusal(
+            raise RefusalError(
                 f"This PaymentIntent ({intent['id']}) does not have a successful charge to refund.",
                 param="payment_intent",
             )
@@ -48,21 +48,23 @@ def create(call: Call) -> Json:
     charge = _charge_to_refund(call)
     currency = charge["currency"]
     if charge["status"] != "succeeded" or not charge["captured"]:
-        raise Refusal(
+        raise RefusalError(
             f"Charge {charge['id']} has not been captured and cannot be refunded.",
             code="charge_not_refundable",
         )
     if charge["disputed"] and not charge["_"].get("dispute_closed"):
-        raise Refusal(
+        raise RefusalError(
             f"Charge {charge['id']} has been charged back; cannot issue a refund.", code="charge_disputed"
         )
     left = charges.refundable(charge)
     if left == 0:
-        raise Refusal(f"Charge {charge['id']} has already been refunded.", code="charge_already_refunded")
+        raise RefusalError(
+            f"Charge {charge['id']} has already been refunded.", code="charge_already_refunded"
+        )
     if amount is None:
         amount = left
     if amount > left:
-        raise Refusal(
+        raise RefusalError(
             f"Refund amount ({money(amount, currency)}) is greater than unrefunded amount on charge "
             f"({money(left, currency)})",
             param="amount",
@@ -120,7 +122,7 @@ def _book(call: Call, refund: Json, charge: Json) -> None:
         call.store,
         call.scope,
         source=refund["id"],
-        type="refund" if card else "payment_refund",
+        kind="refund" if card else "payment_refund",
         category="refund",
         amount=-refund["amount"],
         currency=refund["currency"],
@@ -141,7 +143,7 @@ def fail(call: Call, refund: Json) -> None:
         call.store,
         call.scope,
         source=refund["id"],
-        type="refund_failure",
+        kind="refund_failure",
         category="refund_failure",
         amount=refund["amount"],
         currency=refund["currency"],

@@ -1,14 +1,14 @@
 """The HTTP side: who asks, which operation, which fault, which answer.
 
-The order is Stripe's: authentication (401) and rate limits (429) come before the idempotency layer, validation before
-anything is kept, and an operation with its kept answer is one transaction. Faults that cut the connection do so here.
+The order is Stripe's: authentication (401) and rate limits (429) come before the idempotency layer,
+validation before anything is kept, and an operation with its kept answer is one transaction. Faults that
+cut the connection do so here.
 """
 
 import asyncio
 import base64
 import binascii
 import contextlib
-import hmac
 import logging
 import socket
 import struct
@@ -20,7 +20,7 @@ from aiohttp import web
 
 from . import control, pages
 from .call import Call
-from .errors import Json, Refusal
+from .errors import Json, RefusalError
 from .events import API_VERSION
 from .faults import Fault
 from .forms import Params, nest, pairs
@@ -38,13 +38,13 @@ TEST_KEY: Final = "sk_test_"
 MAX_KEY_LENGTH: Final = 255
 SANDBOX: Final = web.AppKey("sandbox", Sandbox)
 HTML_502: Final = (
-    b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n"
-    b"<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
+    b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n"
+    b"<center><h1>502 Bad Gateway</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
 )
 ENVELOPE_500: Final[Json] = {"error": {"message": "An unknown error occurred", "type": "api_error"}}
 
 
-class Unauthorized(Refusal):
+class KeyRefusedError(RefusalError):
     """No key, or one that the sandbox does not take."""
 
     begun = False
@@ -98,7 +98,7 @@ class Api:
         body = await request.read()
         try:
             return await self._answer(request, body, identifier, headers)
-        except Refusal as refusal:
+        except RefusalError as refusal:
             return _response(refusal.status, encode({"error": shown(refusal.error)}).encode(), headers)
 
     async def _answer(
@@ -164,13 +164,16 @@ class Api:
         return _response(answer.status, answer.body, headers)
 
     def _acting_for(self, request: web.Request, platform: str) -> str:
-        """Answer the account that the request is about: the platform's own, or one of its connected accounts."""
+        """Answer the account that the request is about: the platform's own, or one of its connected
+        accounts.
+        """
         connected = request.headers.get("Stripe-Account")
         if connected is None or connected == platform:
             return platform
         if self.sandbox.platform_of(connected) != platform:
-            refusal = Refusal(
-                f"The provided key does not have access to account '{connected[:40]}' (or that account does not exist). "
+            refusal = RefusalError(
+                f"The provided key does not have access to account '{connected[:40]}' (or that account does "
+                "not exist). "
                 "Application access may have been revoked.",
                 status=403,
                 code="account_invalid",
@@ -191,7 +194,7 @@ class Api:
         if fault is not None and kind == "delay_before":
             await sandbox.clock.sleep(fault.seconds)
             call.now = int(sandbox.clock.now())
-        refusal: Refusal | None = None
+        refusal: RefusalError | None = None
         answer = Answer(500, encode(ENVELOPE_500).encode(), call.request_id or "")
         if kind != "500_before":
             try:
@@ -199,13 +202,13 @@ class Api:
                     try:
                         result = expand(call, operation.handler(call))
                         done = Answer(200, encode(shown(result)).encode(), answer.request_id)
-                    except Refusal as problem:
+                    except RefusalError as problem:
                         if not problem.keeps_effects:
                             raise
                         done = _refused(problem, answer.request_id)
                     answer = answer if kind == "500_after" else done
                     self._keep(call, keep, answer)
-            except Refusal as problem:
+            except RefusalError as problem:
                 refusal = problem
         if refusal is not None:
             if not refusal.begun:
@@ -251,10 +254,11 @@ def secret_key_of(request: web.Request) -> str:
         try:
             key = base64.b64decode(key, validate=True).decode().partition(":")[0]
         except (binascii.Error, UnicodeDecodeError) as problem:
-            raise Unauthorized("Invalid API Key provided.") from problem
+            raise KeyRefusedError("Invalid API Key provided.") from problem
     if not key:
-        raise Unauthorized(
-            "You did not provide an API key. You need to provide your API key in the Authorization header, using Bearer "
+        raise KeyRefusedError(
+            "You did not provide an API key. You need to provide your API key in the Authorization header, "
+            "using Bearer "
             "auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY')."
         )
     if (
@@ -263,12 +267,14 @@ def secret_key_of(request: web.Request) -> str:
         or len(key) > MAX_KEY_LENGTH
         or not key.isascii()
     ):
-        raise Unauthorized(f"Invalid API Key provided: {key[:8]}****{key[-4:] if len(key) > 16 else ''}")
+        raise KeyRefusedError(f"Invalid API Key provided: {key[:8]}****{key[-4:] if len(key) > 16 else ''}")
     return key
 
 
 def _subjects(call: Call) -> list[Any]:
-    """Answer what a fault may be matched with: the parameters, the object addressed, and those that are named."""
+    """Answer what a fault may be matched with: the parameters, the object addressed, and those that are
+    named.
+    """
     found: list[Any] = [call.params.values]
     named = [call.params.values.get(name) for name in ("payment_intent", "charge")]
     for identifier in (*call.ids, *named):
@@ -279,12 +285,12 @@ def _subjects(call: Call) -> list[Any]:
     return found
 
 
-def _refused(refusal: Refusal, identifier: str) -> Answer:
+def _refused(refusal: RefusalError, identifier: str) -> Answer:
     return Answer(refusal.status, encode({"error": shown(refusal.error)}).encode(), identifier)
 
 
-def _too_many() -> Refusal:
-    return Refusal(
+def _too_many() -> RefusalError:
+    return RefusalError(
         "Request rate limit exceeded. You can learn more about rate limits here "
         "https://docs.stripe.com/rate-limits.",
         status=429,
@@ -301,8 +307,3 @@ def _response(status: int, body: bytes, headers: dict[str, str]) -> web.Response
 def _gateway_page(headers: dict[str, str]) -> web.Response:
     kept = {name: value for name, value in headers.items() if name == "Cache-Control"}
     return web.Response(status=502, body=HTML_502, headers=kept, content_type="text/html")
-
-
-def same(one: str, other: str) -> bool:
-    """Compare two secrets in constant time."""
-    return hmac.compare_digest(one.encode(), other.encode())

@@ -1,15 +1,15 @@
 """Checkout sessions: the PSP's own hosted page, for paying and for saving a payment method.
 
-Difference to Stripe, on purpose: the PaymentIntent of a payment session exists from the start (Stripe makes it when the
-buyer pays), so that an id is known before money moves.
+Difference to Stripe, on purpose: the PaymentIntent of a payment session exists from the start (Stripe
+makes it when the buyer pays), so that an id is known before money moves.
 """
 
 from typing import Any, Final
 
-from . import attempts, intents, setups
+from . import attempts, intents, methods, setups
 from .call import Call
 from .currencies import currency_of
-from .errors import InvalidParameter, Json, Refusal, missing
+from .errors import Json, ParameterError, RefusalError, missing
 from .events import emit
 from .forms import Params
 from .identifiers import new_id, random_text
@@ -18,13 +18,15 @@ from .lists import page, whole
 CREATE: Final = frozenset(
     ("mode", "line_items", "success_url", "cancel_url", "client_reference_id", "customer", "customer_email",
      "customer_creation", "currency", "expires_at", "metadata", "payment_intent_data", "setup_intent_data",
-     "payment_method_types", "payment_method_options", "locale", "submit_type", "ui_mode", "expand",
+     "payment_method_types", "allowed_payment_method_types", "payment_method_options", "locale",
+     "submit_type", "ui_mode", "expand",
      "billing_address_collection", "automatic_tax")
 )  # fmt: skip
-INTENT_DATA: Final = frozenset(
-    ("capture_method", "description", "metadata", "receipt_email", "setup_future_usage", "statement_descriptor",
-     "statement_descriptor_suffix", "transfer_group")
+INTENT_TEXTS: Final = (
+    "description", "receipt_email", "setup_future_usage", "statement_descriptor",
+    "statement_descriptor_suffix", "transfer_group",
 )  # fmt: skip
+INTENT_DATA: Final = frozenset(("capture_method", "metadata", *INTENT_TEXTS))
 MAX_LINES: Final = 100
 DAY_SECONDS: Final = 24 * 3600
 SHORTEST_SECONDS: Final = 30 * 60
@@ -45,24 +47,29 @@ def create(call: Call) -> Json:
     identifier = f"cs_test_{random_text(58)}"
     hidden: Json = {"lines": []}
     amount = currency = intent = setup = None
-    types = params.texts("payment_method_types") or None
+    types = methods.wanted_types(params)
     if mode == "payment":
-        hidden["lines"], amount, currency = _lines(call, params)
-        intent = _payment_intent(call, params, identifier, amount, currency, customer, types)
+        hidden["lines"], amount, currency = _lines(params)
+        intent = _payment_intent(
+            call, identifier, amount=amount, currency=currency, customer=customer, types=types
+        )
     else:
-        setup = _setup_intent(call, params, identifier, customer, types)
+        setup = _setup_intent(call, identifier, customer=customer, types=types)
         currency = params.text("currency")
     expires_at = params.integer("expires_at", at_most=10**12) or call.now + DAY_SECONDS
     if not call.now + SHORTEST_SECONDS - 60 <= expires_at <= call.now + DAY_SECONDS + 60:
-        raise InvalidParameter(
-            "The `expires_at` timestamp must be at least 30 minutes and at most 24 hours from Checkout Session creation.",
+        raise ParameterError(
+            "The `expires_at` timestamp must be at least 30 minutes and at most 24 hours from Checkout "
+            "Session creation.",
             param="expires_at",
         )
     held = intent or setup or {}
-    session = _session(call, identifier, mode, success_url, cancel_url, held["payment_method_types"], hidden)
+    session = _session(call, identifier, mode, held["payment_method_types"], hidden)
     session.update(
+        allowed_payment_method_types=types,
         amount_subtotal=amount,
         amount_total=amount,
+        cancel_url=cancel_url,
         client_reference_id=params.text("client_reference_id", at_most=200),
         currency=currency,
         customer=customer,
@@ -76,6 +83,7 @@ def create(call: Call) -> Json:
         payment_status="unpaid" if mode == "payment" else "no_payment_required",
         setup_intent=setup["id"] if setup else None,
         submit_type=params.text("submit_type"),
+        success_url=success_url,
         total_details={"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0}
         if mode == "payment"
         else None,
@@ -88,17 +96,17 @@ def create(call: Call) -> Json:
 def _url(params: Params, name: str, *, required: bool = False) -> str | None:
     url = params.required_text(name) if required else params.text(name)
     if url is not None and not url.startswith(("https://", "http://")):
-        raise InvalidParameter("Not a valid URL", code="url_invalid", param=name)
+        raise ParameterError("Not a valid URL", code="url_invalid", param=name)
     return url
 
 
-def _lines(call: Call, params: Params) -> tuple[list[Json], int, str]:
+def _lines(params: Params) -> tuple[list[Json], int, str]:
     lines: list[Json] = []
     items = params.children("line_items")
     if not items:
         raise missing("line_items")
     if len(items) > MAX_LINES:
-        raise InvalidParameter(f"You can have at most {MAX_LINES} line items.", param="line_items")
+        raise ParameterError(f"You can have at most {MAX_LINES} line items.", param="line_items")
     for item in items:
         item.only(frozenset(("price_data", "quantity")))
         price = item.child("price_data")
@@ -118,48 +126,39 @@ def _lines(call: Call, params: Params) -> tuple[list[Json], int, str]:
         )
     currency = lines[0]["currency"]
     if any(line["currency"] != currency for line in lines):
-        raise InvalidParameter("All line items must have the same currency.", param="line_items")
+        raise ParameterError("All line items must have the same currency.", param="line_items")
     amount = sum(line["unit"] * line["quantity"] for line in lines)
     if amount < 1:
-        raise InvalidParameter(
+        raise ParameterError(
             "The Checkout Session's total amount due must add up to at least 1.", code="amount_too_small"
         )
     return lines, amount, currency
 
 
 def _payment_intent(
-    call: Call,
-    params: Params,
-    session: str,
-    amount: int,
-    currency: str,
-    customer: str | None,
-    types: list[str] | None,
+    call: Call, session: str, *, amount: int, currency: str, customer: str | None, types: list[str] | None
 ) -> Json:
-    data = params.child("payment_intent_data")
+    data = call.params.child("payment_intent_data")
     data.only(INTENT_DATA)
+    texts: Json = {name: data.text(name) for name in INTENT_TEXTS}
     intent = intents.new_intent(
         call,
         amount=amount,
         currency=currency,
-        capture_method=data.choice("capture_method", ("automatic", "automatic_async", "manual")) or "automatic_async",
+        capture_method=intents.capture_method_of(data),
         customer=customer,
         types=types,
         metadata=data.metadata(),
         session=session,
-        **{name: data.text(name) for name in
-           ("description", "receipt_email", "setup_future_usage", "statement_descriptor",
-            "statement_descriptor_suffix", "transfer_group")},
-    )  # fmt: skip
+        **texts,
+    )
     call.store.add(call.scope, intent)
     emit(call, "payment_intent.created", intent)
     return intent
 
 
-def _setup_intent(
-    call: Call, params: Params, session: str, customer: str | None, types: list[str] | None
-) -> Json:
-    data = params.child("setup_intent_data")
+def _setup_intent(call: Call, session: str, *, customer: str | None, types: list[str] | None) -> Json:
+    data = call.params.child("setup_intent_data")
     data.only(frozenset(("description", "metadata")))
     setup = setups.new_setup(
         call,
@@ -178,8 +177,6 @@ def _session(
     call: Call,
     identifier: str,
     mode: str,
-    success_url: str | None,
-    cancel_url: str | None,
     types: list[str],
     hidden: Json,
 ) -> Json:
@@ -189,11 +186,12 @@ def _session(
         "adaptive_pricing": {"enabled": False},
         "after_expiration": None,
         "allow_promotion_codes": None,
+        "allowed_payment_method_types": None,
         "amount_subtotal": None,
         "amount_total": None,
         "automatic_tax": {"enabled": False, "liability": None, "provider": None, "status": None},
         "billing_address_collection": None,
-        "cancel_url": cancel_url,
+        "cancel_url": None,
         "client_reference_id": None,
         "client_secret": None,
         "collected_information": None,
@@ -243,7 +241,7 @@ def _session(
         "status": "open",
         "submit_type": None,
         "subscription": None,
-        "success_url": success_url,
+        "success_url": None,
         "total_details": None,
         "ui_mode": "hosted",
         "url": f"{call.base_url}/pay/{identifier}",
@@ -253,13 +251,15 @@ def _session(
 
 
 def expire(call: Call) -> Json:
-    """`POST /v1/checkout/sessions/{id}/expire`: nobody can pay with it any more; its PaymentIntent is cancelled."""
+    """`POST /v1/checkout/sessions/{id}/expire`: nobody can pay with it any more; its PaymentIntent is
+    cancelled.
+    """
     call.params.only(frozenset(("expand",)))
     session = call.addressed("checkout.session", "checkout.session")
     if session["status"] != "open":
-        raise Refusal(
-            'Only Checkout Sessions with a status in ["open"] can be expired. This Checkout Session has a status of '
-            f"{session['status']}."
+        raise RefusalError(
+            'Only Checkout Sessions with a status in ["open"] can be expired. This Checkout Session has '
+            f"a status of {session['status']}."
         )
     _expire(call, session)
     return session
@@ -268,7 +268,7 @@ def expire(call: Call) -> Json:
 def _expire(call: Call, session: Json) -> None:
     intent = call.store.get(call.scope, session["payment_intent"] or "", "payment_intent")
     if intent is not None and intent["status"] == "processing":
-        raise Refusal("This Checkout Session cannot be expired because a payment is being processed.")
+        raise RefusalError("This Checkout Session cannot be expired because a payment is being processed.")
     session.update(status="expired", url=None)
     call.store.save(session)
     if intent is not None and intent["status"] in intents.CANCELLABLE:
@@ -276,7 +276,7 @@ def _expire(call: Call, session: Json) -> None:
     emit(call, "checkout.session.expired", session)
 
 
-def expire_job(call: Call, target: str, word: str) -> None:
+def expire_job(call: Call, target: str, _word: str) -> None:
     """Due: an open session ends."""
     session = call.store.get(call.scope, target, "checkout.session")
     if session is not None and session["status"] == "open":
@@ -296,10 +296,12 @@ def follow(call: Call, session: Json) -> None:
             url=None,
             payment_status="paid" if paid else session["payment_status"],
             customer_details={
-                "address": None, "business_name": None, "email": session["customer_email"] or "buyer@example.com",
+                "address": None, "business_name": None,
+                "email": session["customer_email"] or "buyer@example.com",
                 "individual_name": None, "name": None, "phone": None, "tax_exempt": "none", "tax_ids": [],
             },
         )  # fmt: skip
+        _give_customer(call, session, held)
         session["_"]["waits"] = held["status"] == "processing"
         call.store.save(session)
         call.sandbox.jobs.cancel(call, "session.expire", session["id"])
@@ -313,7 +315,19 @@ def follow(call: Call, session: Json) -> None:
             emit(call, f"checkout.session.async_payment_{'succeeded' if paid else 'failed'}", session)
 
 
-def follow_job(call: Call, target: str, word: str) -> None:
+def _give_customer(call: Call, session: Json, held: Json) -> None:
+    """Make the customer that the session promised and put the payment method to it."""
+    if session["customer"] is not None or session["customer_creation"] != "always":
+        return
+    customer = methods.new_customer(call, email=session["customer_details"]["email"])
+    session["customer"] = held["customer"] = customer["id"]
+    call.store.save(held)
+    method = call.store.get(call.scope, held["payment_method"] or "", "payment_method")
+    if method is not None and (session["mode"] == "setup" or held["setup_future_usage"]):
+        methods.put_to_customer(call, method, customer["id"], set_up=True)
+
+
+def follow_job(call: Call, target: str, _word: str) -> None:
     """Due: a PaymentIntent behind a session has changed."""
     session = call.store.get(call.scope, target, "checkout.session")
     if session is not None:

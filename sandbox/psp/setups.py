@@ -4,19 +4,28 @@ from typing import Any, Final
 
 from . import attempts, methods
 from .call import Call
-from .errors import Json, Refusal, unexpected_state
+from .errors import Json, RefusalError, unexpected_state
 from .events import emit
 from .forms import refuse_card_numbers
 from .identifiers import new_id, random_text
-from .intents import declined
+from .intents import declined, return_url_needed
 from .lists import page
-from .tokens import METHOD_TYPES, SETUP_AUTHENTICATION_FAILED, Decline
+from .tokens import SETUP_AUTHENTICATION_FAILED, Decline
 
 COMMON: Final = frozenset(
-    ("customer", "description", "metadata", "payment_method", "payment_method_types", "expand")
+    (
+        "customer",
+        "description",
+        "metadata",
+        "payment_method",
+        "payment_method_types",
+        "allowed_payment_method_types",
+        "expand",
+    )
 )
 CREATE: Final = COMMON | {
-    "automatic_payment_methods", "confirm", "return_url", "usage", "payment_method_options", "payment_method_data",
+    "automatic_payment_methods", "confirm", "return_url", "usage", "payment_method_options",
+    "payment_method_data",
     "use_stripe_sdk", "mandate_data",
 }  # fmt: skip
 CONFIRM: Final = frozenset(
@@ -30,14 +39,14 @@ def new_setup(call: Call, **more: Any) -> Json:
     """Answer a new SetupIntent that has not been confirmed (not yet stored)."""
     identifier = new_id("seti")
     hidden = {"return_url": more.pop("return_url", None), "session": more.pop("session", None)}
-    types = more.pop("types", None)
+    types, redirects = more.pop("types", None), more.pop("redirects", True)
+    hidden["redirects"] = redirects and types is None
+    allow = "always" if redirects else "never"
     return {
         "id": identifier,
         "object": "setup_intent",
         "application": None,
-        "automatic_payment_methods": {"allow_redirects": "always", "enabled": True}
-        if types is None
-        else None,
+        "automatic_payment_methods": {"allow_redirects": allow, "enabled": True} if types is None else None,
         "cancellation_reason": None,
         "client_secret": attempts.client_secret(identifier),
         "created": call.now,
@@ -59,6 +68,7 @@ def new_setup(call: Call, **more: Any) -> Json:
         "payment_method_options": {
             "card": {"mandate_options": None, "network": None, "request_three_d_secure": "automatic"}
         },
+        "allowed_payment_method_types": types,
         "payment_method_types": types or ["card", "link", "sepa_debit"],
         "single_use_mandate": None,
         "status": "requires_payment_method",
@@ -76,7 +86,7 @@ def create(call: Call) -> Json:
     customer = params.text("customer")
     if customer:
         call.referred("customer", customer, param="customer")
-    types = [type for type in params.texts("payment_method_types") if type in METHOD_TYPES] or None
+    automatic = params.child("automatic_payment_methods")
     setup = new_setup(
         call,
         customer=customer,
@@ -84,7 +94,8 @@ def create(call: Call) -> Json:
         metadata=params.metadata(),
         usage=params.choice("usage", ("off_session", "on_session"), "off_session"),
         return_url=params.text("return_url"),
-        types=types,
+        redirects=automatic.choice("allow_redirects", ("always", "never"), "always") == "always",
+        types=methods.wanted_types(params),
     )
     method = _method_of(call, setup)
     if method is not None:
@@ -120,13 +131,16 @@ def confirm(call: Call) -> Json:
 
 def _confirm(call: Call, setup: Json, method: Json | None) -> Json:
     if method is None:
-        raise Refusal(
-            "You cannot confirm this SetupIntent because it's missing a payment method. Update the SetupIntent with a "
+        raise RefusalError(
+            "You cannot confirm this SetupIntent because it's missing a payment method. Update the "
+            "SetupIntent with a "
             "payment method and then confirm it again.",
             code="setup_intent_unexpected_state",
             setup_intent=setup,
         )
     return_url = call.params.text("return_url")
+    if setup["_"]["redirects"] and not (return_url or setup["_"]["return_url"]):
+        raise return_url_needed(setup)
     error = attempt(call, setup, method, return_url=return_url)
     if error is not None:
         raise declined(error, setup)

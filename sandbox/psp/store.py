@@ -1,7 +1,8 @@
 """The sandbox's memory: one SQLite file, one connection, one writer.
 
-Objects are kept as the JSON that Stripe would answer, with what only the sandbox may know under the key "_", which
-never leaves through `shown`. Every request is one transaction. Nothing here knows what an object means.
+Objects are kept as the JSON that Stripe would answer, with what only the sandbox may know under the key
+"_", which never leaves through `shown`. Every request is one transaction. Nothing here knows what an
+object means.
 """
 
 import json
@@ -34,7 +35,8 @@ CREATE TABLE IF NOT EXISTS entries (
 CREATE INDEX IF NOT EXISTS entries_by_scope ON entries (scope, journal);
 CREATE INDEX IF NOT EXISTS entries_by_journal ON entries (journal);
 CREATE TABLE IF NOT EXISTS answers (
-    scope TEXT NOT NULL, key TEXT NOT NULL, path TEXT NOT NULL, fingerprint TEXT NOT NULL, status INTEGER NOT NULL,
+    scope TEXT NOT NULL, key TEXT NOT NULL, path TEXT NOT NULL, fingerprint TEXT NOT NULL,
+    status INTEGER NOT NULL,
     body BLOB NOT NULL, request_id TEXT NOT NULL, created REAL NOT NULL, PRIMARY KEY (scope, key)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS answers_by_age ON answers (created);
@@ -45,7 +47,8 @@ CREATE TABLE IF NOT EXISTS jobs (
 CREATE INDEX IF NOT EXISTS jobs_by_due ON jobs (due);
 CREATE TABLE IF NOT EXISTS deliveries (
     id INTEGER PRIMARY KEY AUTOINCREMENT, scope TEXT NOT NULL, endpoint TEXT NOT NULL, event TEXT NOT NULL,
-    state TEXT NOT NULL, due REAL NOT NULL, tries INTEGER NOT NULL DEFAULT 0, forged INTEGER NOT NULL DEFAULT 0,
+    state TEXT NOT NULL, due REAL NOT NULL, tries INTEGER NOT NULL DEFAULT 0,
+    forged INTEGER NOT NULL DEFAULT 0,
     note TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX IF NOT EXISTS deliveries_due ON deliveries (due, id) WHERE state = 'due';
@@ -97,9 +100,11 @@ class Store:
     def add(self, scope: str, body: Json, *, parent: str | None = None) -> Json:
         """Keep a new object and answer it."""
         self.db.execute(
-            "INSERT INTO objects (id, scope, kind, created, customer, parent, body) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO objects (id, scope, kind, created, customer, parent, body) VALUES (?, ?, ?, ?, ?, "
+            "?, ?)",
             (
-                body["id"], scope, body["object"], body["created"], body.get("customer"), parent, encode(body),
+                body["id"], scope, body["object"], body["created"], body.get("customer"), parent,
+                encode(body),
             ),
         )  # fmt: skip
         return body

@@ -1,7 +1,8 @@
 """The magic tokens: what each of them is and how it behaves.
 
-Names that begin with `pm_card_` are Stripe's own (docs.stripe.com/testing); `pm_sandbox_` ones are ours. A token is not
-a payment method: every use makes a new one, which pays once unless it is attached to a customer.
+Names that begin with `pm_card_` are Stripe's own (docs.stripe.com/testing); `pm_sandbox_` ones are ours.
+A token is not a payment method: every use makes a new one, which pays once unless it is attached to a
+customer.
 """
 
 from dataclasses import dataclass
@@ -45,7 +46,8 @@ AUTHENTICATION_REQUIRED: Final = Decline(
 AUTHENTICATION_FAILED: Final = Decline(
     "payment_intent_authentication_failure",
     None,
-    "We are unable to authenticate your payment method. Please choose a different payment method and try again.",
+    "We are unable to authenticate your payment method. Please choose a different payment method and try "
+    "again.",
 )
 SETUP_AUTHENTICATION_FAILED: Final = Decline(
     "setup_intent_authentication_failure",

@@ -1,8 +1,8 @@
 """Deliver events to webhook endpoints, signed like Stripe, tried again with growing pauses.
 
-A delivery is a row written with its event; the loop sends due rows, a bounded number at a time per endpoint, and never
-inside a transaction. Pauses run on the sandbox's clock; the signature's timestamp is real time, because the receiver
-compares it with its own clock.
+A delivery is a row written with its event; the loop sends due rows, a bounded number at a time per
+endpoint, and never inside a transaction. Pauses run on the sandbox's clock; the signature's timestamp is
+real time, because the receiver compares it with its own clock.
 """
 
 import asyncio
@@ -45,9 +45,9 @@ class Endpoint:
     events: frozenset[str]
     connect: bool
 
-    def wants(self, type: str) -> bool:
+    def wants(self, name: str) -> bool:
         """Whether the endpoint asked for this type."""
-        return "*" in self.events or type in self.events
+        return "*" in self.events or name in self.events
 
 
 def signature(secret: str, body: bytes, *, timestamp: int) -> str:
@@ -73,7 +73,7 @@ class Webhooks:
         """Read the endpoints again at the next event."""
         self.endpoints.clear()
 
-    def interested(self, scope: str, type: str) -> list[Endpoint]:
+    def interested(self, scope: str, name: str) -> list[Endpoint]:
         """Answer the endpoints that want an event of an account."""
         known = self.endpoints.get(scope)
         if known is None:
@@ -90,7 +90,7 @@ class Webhooks:
                 if row["_"]["connect"] == (scope != platform) and row["status"] == "enabled"
             ]
             self.endpoints[scope] = known
-        return [endpoint for endpoint in known if endpoint.wants(type)]
+        return [endpoint for endpoint in known if endpoint.wants(name)]
 
     def queue(self, scope: str, event: Json, endpoints: list[Endpoint], *, faults: bool = True) -> None:
         """Owe a delivery to each endpoint, as a fault may want it, in the caller's transaction."""
@@ -109,7 +109,8 @@ class Webhooks:
         for endpoint in endpoints:
             forged = [1, 0] if kind == "forge" else [0, 0] if kind == "duplicate" else [0]
             self.sandbox.store.db.executemany(
-                "INSERT INTO deliveries (scope, endpoint, event, state, due, forged) VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO deliveries (scope, endpoint, event, state, due, forged) VALUES (?, ?, ?, ?, ?, "
+                "?)",
                 [(scope, endpoint.id, event["id"], state, due, flag) for flag in forged],
             )
         self.woken.set()
@@ -143,7 +144,8 @@ class Webhooks:
         full = [endpoint for endpoint in set(busy) if busy.count(endpoint) >= AT_ONCE_PER_ENDPOINT]
         now = self.sandbox.clock.now()
         rows = self.sandbox.store.db.execute(
-            "SELECT id, scope, endpoint, event, tries, forged FROM deliveries WHERE state = 'due' AND due <= ? "
+            "SELECT id, scope, endpoint, event, tries, forged FROM deliveries WHERE state = 'due' AND due "
+            "<= ? "
             f"AND endpoint NOT IN ({','.join('?' * len(full))}) ORDER BY due, id LIMIT ?",
             (now, *full, 2 * AT_ONCE),
         ).fetchall()
