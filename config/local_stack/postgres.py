@@ -51,7 +51,7 @@ SETTINGS = {
     "log_lock_waits": "on",
     "lc_messages": "C",
 }
-# For throw-away data only: a crash of the machine may corrupt it; a crash of the server still loses no commit.
+# For throw-away data only: a crash of the machine may corrupt it, one of the server still loses no commit.
 CARELESS = {"fsync": "off", "full_page_writes": "off"}
 
 
@@ -93,7 +93,7 @@ class EmbeddedPostgres:
                 self.child = processes.start(
                     words, log=self.log, death_signal=signal.SIGINT, identity=runner.identity, directory=home
                 )
-            if self._answers():
+            if self.is_ready():
                 return
             patience.pause_seconds = 0.02 if self.child.poll() is None else 0.5
         self.stop()
@@ -129,7 +129,8 @@ class EmbeddedPostgres:
         """Return the address for the superuser, for tests and set-up only."""
         return f"postgresql://{SUPERUSER}@/{database}?host={self.sockets}"
 
-    def _answers(self) -> bool:
+    def is_ready(self) -> bool:
+        """True when it answers."""
         try:
             psycopg.connect(
                 host=str(self.sockets), user=SUPERUSER, dbname="postgres", connect_timeout=2

@@ -14,9 +14,11 @@ from typing import Any, Self
 
 from config.local_stack import processes
 from config.local_stack.home import Home, StackError, pick_port, read_json, write_json
+from config.local_stack.postgres import EmbeddedPostgres
 from config.local_stack.programs import CELERY, NAMES, PREFERRED_PORTS, Program, programs
 from config.local_stack.servers import Claim, Servers
 from config.local_stack.supervisor import Supervisor, wait_for
+from config.local_stack.valkey import EmbeddedValkey
 
 READY_SECONDS = 90.0
 OTHERS_SECONDS = 120.0
@@ -75,10 +77,9 @@ class LocalStack:
             self._prepare()
             self.say("starting the databases")
             self.supervisor.in_nursery(self.servers.start)
-            for name, server in (("postgres", self.servers.postgres), ("valkey", self.servers.valkey)):
-                if server is not None:
-                    self.supervisor.add(name, server)
-                    self.supervisor.adopt(name)
+            for name, server in self._own_servers().items():
+                self.supervisor.add(name, server)
+                self.supervisor.adopt(name)
             self.say("checking the schema")
             if self.servers.migrate({**self.environment, **self._owner()}):
                 self.say("schema brought up to date")
@@ -109,8 +110,11 @@ class LocalStack:
         self.wait_until_ready(names, timeout_seconds)
 
     def wait_until_ready(self, names: Collection[str] = (), timeout_seconds: float = READY_SECONDS) -> None:
-        """Return when the named processes (default: all that there are) answer."""
-        waiting = {name: self._programs[name].is_ready for name in names or self.names}
+        """Return when the named processes (default: all that there are, the servers too) answer."""
+        ready = {name: program.is_ready for name, program in self._programs.items()}
+        for name, server in self._own_servers().items():
+            ready[name] = server.is_ready
+        waiting = {name: ready[name] for name in names or (*self._own_servers(), *self.names)}
         missing = wait_for(waiting, self.supervisor, timeout_seconds)
         if missing:
             raise StackError(f"{missing} does not answer; the end of {self.log_of(missing)}")
@@ -120,6 +124,10 @@ class LocalStack:
         path = self.home.logs / f"{name}.log"
         lines = path.read_text(errors="replace").splitlines()[-12:] if path.exists() else []
         return "\n".join([f"{path}:", *lines])
+
+    def _own_servers(self) -> dict[str, EmbeddedPostgres | EmbeddedValkey]:
+        servers = {"postgres": self.servers.postgres, "valkey": self.servers.valkey}
+        return {name: server for name, server in servers.items() if server is not None}
 
     def _own(self) -> None:
         if self._claim.own():

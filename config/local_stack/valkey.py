@@ -80,11 +80,12 @@ class EmbeddedValkey:
         self.child = processes.start(words, log=self.log, directory=self.data)
         patience = processes.Patience(START_SECONDS)
         while patience.lasts() and self.child.poll() is None:
-            if self._answers():
+            if self.is_ready():
                 return True
         return False
 
-    def _answers(self) -> bool:
+    def is_ready(self) -> bool:
+        """True when it answers."""
         try:
             with redis.Redis(unix_socket_path=str(self.socket), socket_timeout=2) as client:
                 return bool(client.ping()) and client.info("server").get("process_id") == self._pid()
