@@ -60,7 +60,7 @@ def _start(batch: Batch, event_id: int, charges: list[Charge], token: str) -> No
         batch.new_operations.append(saving)
         event.psp_customer = event.psp_saved_method = ""
     for charge in charges:
-        unregistered = charge.status == Charge.Status.NEW
+        unregistered = not charge.psp_id
         if unregistered:
             batch.new_operations.append(
                 new_operation(_K.REGISTER, event, charge, now=now, due=not several, amount_minor=charge.amount_minor)

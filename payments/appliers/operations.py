@@ -129,8 +129,8 @@ def _apply_registration(batch: Batch, operation: PspOperation, result: Result) -
     if result.outcome == Outcome.SUCCEEDED and result.snapshot is not None:
         snapshot = result.snapshot
         is_session = snapshot.kind == ObjectKind.SESSION
+        charge.psp_id = charge.psp_id or (snapshot.charge_psp_id if is_session else snapshot.psp_id) or None
         if charge.status == Charge.Status.NEW:
-            charge.psp_id = (snapshot.charge_psp_id if is_session else snapshot.psp_id) or None
             charge.registered()
         if is_session and charge.session_id != snapshot.psp_id:
             charge.session_id = snapshot.psp_id
@@ -174,8 +174,8 @@ def _apply_saved_method(batch: Batch, operation: PspOperation, result: Result) -
         event.psp_customer = snapshot.customer
         event.psp_saved_method = snapshot.payment_method
         for charge in batch.charges_of(event.pk):
-            # A new charge is registered first; one that was declined before is confirmed with the new method.
-            kind = _K.REGISTER if charge.status == Charge.Status.NEW else _K.CONFIRM
+            # A charge without an object at the PSP is registered first; another is confirmed with the new method.
+            kind = _K.CONFIRM if charge.psp_id else _K.REGISTER
             for waiting in batch.open_operations(event.pk, charge.pk, kind):
                 make_due(batch, waiting)
         return
