@@ -8,6 +8,7 @@ from .call import Call
 from .errors import Json, ParameterError
 from .forms import Params
 from .ledger import fresh
+from .store import shown
 
 PAGING: Final = frozenset(("limit", "starting_after", "ending_before", "expand", "created"))
 DEFAULT_LIMIT: Final = 10
@@ -52,7 +53,7 @@ def page(call: Call, kind: str, url: str, where: dict[str, Any] | None = None) -
         f"{'ASC' if before else 'DESC'} LIMIT ?",
         (*given, limit + 1),
     ).fetchall()
-    data = [json.loads(body) for (body,) in rows[:limit]]
+    data = [shown(json.loads(body)) for (body,) in rows[:limit]]
     if before:
         data.reverse()
     if kind == "balance_transaction":
@@ -73,7 +74,7 @@ def created_bounds(params: Params) -> list[tuple[str, int]]:
 
 def whole(url: str, data: list[Json]) -> Json:
     """Answer a short list that is never cut."""
-    return {"object": "list", "data": data, "has_more": False, "url": url}
+    return {"object": "list", "data": [shown(one) for one in data], "has_more": False, "url": url}
 
 
 def expand(call: Call, body: Json) -> Json:
@@ -106,4 +107,6 @@ def _expanded(call: Call, node: Any, parts: list[str], path: str) -> Any:
         if found is None:
             raise ParameterError(f"This property cannot be expanded ({path}).", param="expand")
         value = fresh(found, call.now) if found["object"] == "balance_transaction" else found
-    return {**node, name: _expanded(call, value, below, path) if below else value}
+    if value is None:
+        return node
+    return {**node, name: _expanded(call, value, below, path) if below else shown(value)}

@@ -1,0 +1,6 @@
+"""Faults: the process dies, the PSP misbehaves, the broker and the database go away."""
+
+from tests.sandbox_process import sandbox_psp
+from tests.shop import shop
+
+__all__ = ["sandbox_psp", "shop"]
