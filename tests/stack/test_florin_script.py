@@ -34,8 +34,11 @@ def checkout(tmp_path: Path) -> Path:
 def run(
     checkout: Path, *words: str, cwd: Path | None = None, environment: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    base = {"PATH": os.environ["PATH"], "HOME": str(checkout.parent), "PYTHON": sys.executable}
-    base["PYTHONDONTWRITEBYTECODE"] = "1"
+    base = os.environ | {
+        "HOME": str(checkout.parent),
+        "PYTHON": sys.executable,
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
     return subprocess.run(
         [checkout / "florin", *words],
         cwd=cwd or checkout,
@@ -92,7 +95,7 @@ def test_a_half_made_environment_is_made_again(checkout: Path) -> None:
 
 @pytest.mark.slow
 def test_two_shells_at_once_build_it_once(checkout: Path) -> None:
-    environment = {"PATH": os.environ["PATH"], "PYTHON": sys.executable}
+    environment = os.environ | {"PYTHON": sys.executable}
     both = [
         subprocess.Popen(
             [checkout / "florin", "status"],
