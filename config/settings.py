@@ -189,3 +189,38 @@ LEASE_SECONDS = int(os.environ.get("FLORIN_LEASE_SECONDS", "45"))
 SWEEP_SECONDS = 5
 POLL_AFTER_SECONDS = int(os.environ.get("FLORIN_POLL_AFTER", "60"))
 CHECKOUT_EXPIRES_AFTER_HOURS = 24
+
+# The office. Unfold's Alpine evaluates the expressions in its templates (hence 'unsafe-eval') and binds the menu's
+# width as a style attribute; its one <style> element and htmx's are switched off, so styles come from files only.
+UNFOLD = {
+    "SITE_TITLE": "Florin back office",
+    "SITE_HEADER": "Florin",
+    "SITE_SUBHEADER": "Back office, times in UTC",
+    "SITE_SYMBOL": "account_balance",
+    "SITE_URL": None,
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda _request: f"{STATIC_URL}office/icon.svg"}
+    ],
+    "SHOW_HISTORY": False,
+    "SHOW_VIEW_ON_SITE": False,
+    "STYLES": [lambda _request: f"{STATIC_URL}office/office.css"],
+    "SCRIPTS": [lambda _request: f"{STATIC_URL}office/office.js"],
+    "SIDEBAR": {"show_search": True, "navigation": "payments.admin.overview.menu"},
+    "COMMAND": {"search_callback": "payments.admin.overview.search"},
+    "DASHBOARD_CALLBACK": "payments.admin.overview.overview",
+    "GLOBAL_CALLBACK": "payments.admin.overview.frame",
+}
+FORMAT_MODULE_PATH = ["config.formats"]
+if IS_OFFICE:
+    SECURE_CSP = {
+        "default-src": [CSP.NONE],
+        "script-src": [CSP.SELF, CSP.UNSAFE_EVAL],
+        "style-src": [CSP.SELF],
+        "style-src-attr": [CSP.UNSAFE_INLINE],
+        "img-src": [CSP.SELF, "data:"],
+        "font-src": [CSP.SELF],
+        "connect-src": [CSP.SELF],
+        "form-action": [CSP.SELF],
+        "frame-ancestors": [CSP.NONE],
+        "base-uri": [CSP.NONE],
+    }

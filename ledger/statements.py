@@ -23,6 +23,7 @@ _END = 2**63 - 1
 class Line:
     """One entry as a statement shows it. Amounts in minor units; `balance` is the balance after the entry."""
 
+    balance: int
     side: str
     amount: int
     entry_id: int
@@ -32,7 +33,6 @@ class Line:
     reference: str
     effective_at: datetime
     posted_at: datetime
-    balance: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ def statement(
     balance = opening
     for row in found:
         balance += row[1] if row[0] == normal else -row[1]
-        lines.append(Line(*row, balance=balance))
+        lines.append(Line(balance, *row))
     first, last = (lines[0].entry_id, lines[-1].entry_id) if lines else ((after or 0) + 1, (before or 1) - 1)
     return Statement(
         account=account,

@@ -1,7 +1,7 @@
 """Repairs: what a person may set in motion again from the back office.
 
 Nothing is decided here and nothing is sent: a row becomes due again, and the ordinary flow does the rest with
-its own checks (ask before repeating, the same idempotency key, the same fence). So a repair that is not needed
+its own checks (ask before repeating, the same idempotency key, the same fence). A repair that is not needed
 is harmless. Tries are kept: a row that has used them up gets one more.
 """
 
@@ -18,7 +18,7 @@ from payments.models import Charge, PspNotification, PspOperation
 
 log = structlog.get_logger(__name__)
 
-_POLLABLE = (*Charge.OPEN, Charge.Status.AUTHORIZED)
+POLLABLE = (*Charge.OPEN, Charge.Status.AUTHORIZED)
 
 
 def retry_operation(operation_id: int, *, actor: str, now: datetime) -> PspOperation:
@@ -56,7 +56,7 @@ def requery_charge(charge_id: int, *, actor: str, now: datetime) -> Charge:
             raise NotFound("not_found", "There is no such charge.")
         if not charge.psp_id and not charge.session_id:
             raise InvalidState("invalid_state", "The PSP has no object of this charge yet.")
-        if charge.status not in _POLLABLE:
+        if charge.status not in POLLABLE:
             raise InvalidState("invalid_state", "This charge has ended; the PSP has nothing new to say.")
         charge.due_at = now
         charge.save(update_fields=["due_at"])

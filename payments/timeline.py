@@ -2,7 +2,7 @@
 
 One page answers "what happened?": the checkout, each change of state as the database's trigger recorded it,
 each call to the PSP, each notification, each posting with its legs, each message published. The API and the
-back office render the same list. It only reads, with a number of statements that does not grow with the payment.
+back office render the same list. It only reads, in a number of statements that is always the same.
 """
 
 from __future__ import annotations

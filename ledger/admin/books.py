@@ -1,0 +1,95 @@
+"""Books in the back office, with their trial balance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.safestring import SafeString
+
+from ledger import balances
+from ledger.admin.reading import Link, ReadOnlyAdmin, Table
+from ledger.admin.showing import badge, code, link_to, money, right
+from ledger.models import Book, Mode
+
+
+@admin.register(Book)
+class BookAdmin(ReadOnlyAdmin):
+    """A closed set of accounts."""
+
+    list_display = ("name", "in_mode", "created_at")
+    list_filter = ("mode",)
+    fields = ("code", "in_mode", "created_at")
+    search_help_text = "Code of a book"
+
+    def find(self, term: str) -> Q:
+        """Find a book by its code."""
+        return Q(code=term)
+
+    @admin.display(description="Book")
+    def name(self, book: Book) -> SafeString:
+        """Show the code."""
+        return code(book.code)
+
+    @admin.display(description="Mode")
+    def in_mode(self, book: Book) -> SafeString:
+        """Show whether this is real money."""
+        return badge(book.mode, "success" if book.mode == Mode.LIVE else "")
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the trial balance."""
+        view = self.admin_site.admin_view(self.trial_balance_view)
+        name = "ledger_book_trial_balance"
+        return [path("<path:object_id>/trial-balance/", view, name=name), *super().get_urls()]
+
+    def links(self, _request: HttpRequest, obj: Book) -> Iterable[Link]:
+        """Lead to the trial balance and the accounts."""
+        accounts = reverse("admin:ledger_account_changelist")
+        return (
+            Link("Accounts", f"{accounts}?book={obj.pk}", "account_tree"),
+            Link("Trial balance", reverse("admin:ledger_book_trial_balance", args=[obj.pk]), "balance"),
+        )
+
+    def trial_balance_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Show every account's turnover and balance, and that debits equal credits in each currency."""
+        book: Book = self.viewable(request, object_id)
+        rows = balances.trial_balance(book.pk)
+        totals: dict[str, list[int]] = {}
+        for row in rows:
+            total = totals.setdefault(row.currency, [0, 0])
+            total[0] += row.debits
+            total[1] += row.credits
+        shown = Table(
+            f"Accounts of {book.code}",
+            ("Account", "Type", right("Debits"), right("Credits"), right("Balance")),
+            [
+                (
+                    link_to("ledger_account", row.account_id, code(row.code)),
+                    row.type,
+                    money(row.debits, row.currency),
+                    money(row.credits, row.currency),
+                    money(row.balance, row.currency),
+                )
+                for row in rows
+            ],
+        )
+        sums = Table(
+            "Sums",
+            ("Currency", right("Debits"), right("Credits"), right("Difference"), ""),
+            [
+                (
+                    currency,
+                    money(debit, currency),
+                    money(credit, currency),
+                    money(debit - credit, currency),
+                    badge("in balance", "success") if debit == credit else badge("out of balance", "danger"),
+                )
+                for currency, (debit, credit) in sorted(totals.items())
+            ],
+        )
+        context: dict[str, Any] = {"title": f"Trial balance of {book.code}", "tables": [sums, shown]}
+        return self.page(request, book, "admin/tables_page.html", context)

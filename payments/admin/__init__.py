@@ -1,0 +1,29 @@
+"""Payments in the back office, one module a noun. Read-only; repairs call `payments.repairs`."""
+
+from payments.admin import (
+    charges,
+    events,
+    merchants,
+    messages,
+    notifications,
+    operations,
+    orders,
+    people,
+    refunds,
+    sellers,
+    transitions,
+)
+
+__all__ = [
+    "charges",
+    "events",
+    "merchants",
+    "messages",
+    "notifications",
+    "operations",
+    "orders",
+    "people",
+    "refunds",
+    "sellers",
+    "transitions",
+]

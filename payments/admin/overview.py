@@ -1,0 +1,198 @@
+"""The first page of the back office, its menu, and the search over everything.
+
+The first page answers one question: does anything need a person? Each of its lists is read through a partial
+index on rows that should not exist, and is cut at `LIMIT`.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Model
+from django.http import HttpRequest
+from django.urls import reverse
+from unfold.dataclasses import SearchResult
+
+from config import seam
+from ledger.admin.reading import Table
+from ledger.admin.showing import api_id, code, link
+from ledger.models import Account, Book, Entry, Transaction
+from payments.admin.finding import payments_named
+from payments.models import (
+    Charge,
+    Merchant,
+    OutboxMessage,
+    PaymentEvent,
+    PaymentOrder,
+    PspAccount,
+    PspNotification,
+    PspOperation,
+    Refund,
+    Seller,
+    Transition,
+)
+from wallet.models import Wallet
+
+LIMIT = 20
+UNKNOWN_FOR = timedelta(minutes=5)
+
+_MENU: tuple[tuple[str, tuple[tuple[str, str, type[Model]], ...]], ...] = (
+    (
+        "Payments",
+        (
+            ("Payments", "shopping_cart", PaymentEvent),
+            ("Orders", "list_alt", PaymentOrder),
+            ("Charges", "credit_card", Charge),
+            ("Refunds", "undo", Refund),
+        ),
+    ),
+    (
+        "Work",
+        (
+            ("Operations", "sync_alt", PspOperation),
+            ("Notifications", "notifications", PspNotification),
+            ("Outbox", "campaign", OutboxMessage),
+            ("Transitions", "history", Transition),
+        ),
+    ),
+    (
+        "Parties",
+        (
+            ("Merchants", "storefront", Merchant),
+            ("Sellers", "groups", Seller),
+            ("PSP accounts", "key", PspAccount),
+            ("Wallets", "account_balance_wallet", Wallet),
+        ),
+    ),
+    (
+        "Books",
+        (
+            ("Books", "menu_book", Book),
+            ("Accounts", "account_tree", Account),
+            ("Transactions", "receipt_long", Transaction),
+            ("Entries", "format_list_numbered", Entry),
+        ),
+    ),
+)
+
+
+def menu(request: HttpRequest) -> list[dict[str, Any]]:
+    """Return the side menu: only what the user may see."""
+    people = [
+        _item(request, "Users", "person", "auth", "user"),
+        _item(request, "Audit trail", "policy", "admin", "logentry"),
+    ]
+    groups: list[dict[str, Any]] = [{"items": [{"title": "Overview", "icon": "home", "link": reverse("admin:index")}]}]
+    for title, entries in _MENU:
+        items = [_item(request, *entry[:2], *_names(entry[2])) for entry in entries]
+        groups.append({"title": title, "separator": True, "items": [item for item in items if item]})
+    groups.append({"title": "Staff", "separator": True, "items": [item for item in people if item]})
+    return groups
+
+
+def _names(model: type[Model]) -> tuple[str, str]:
+    return model._meta.app_label, str(model._meta.model_name)
+
+
+def _item(request: HttpRequest, title: str, icon: str, app: str, model: str) -> dict[str, Any]:
+    if not request.user.has_perm(f"{app}.view_{model}"):
+        return {}
+    return {"title": title, "icon": icon, "link": reverse(f"admin:{app}_{model}_changelist")}
+
+
+def frame(_request: HttpRequest) -> dict[str, Any]:
+    """Take the theme's colours out of every page: they are in `office.css`, as the page's policy wants."""
+    return {"colors": None}
+
+
+def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """Return what the first page shows: what needs a person, if the user may see it."""
+    tables = []
+    if request.user.has_perm("payments.view_pspoperation"):
+        tables += [_dead_operations(), _unknown_outcomes()]
+    if request.user.has_perm("payments.view_pspnotification"):
+        tables.append(_dead_notifications())
+    context["tables"] = [table for table in tables if table.rows]
+    context["looked"] = bool(tables)
+    context["title"] = "Overview"
+    return context
+
+
+# Uses index: operation_dead.
+def _dead_operations() -> Table:
+    rows = PspOperation.objects.filter(dead_at__isnull=False).select_related("event").order_by("-pk")
+    return Table(
+        "Operations that were given up: a person decides",
+        ("Operation", "Payment", "Kind", "Tries", "Error", "Since"),
+        [
+            (
+                link(row, api_id("opr", row.public_id)),
+                link(row.event, row.event.checkout_id),
+                row.kind.replace("_", " "),
+                row.tries,
+                row.error_code,
+                row.dead_at,
+            )
+            for row in rows[:LIMIT]
+        ],
+    )
+
+
+# Uses index: operation_due (an unknown outcome is always due again).
+def _unknown_outcomes() -> Table:
+    rows = (
+        PspOperation.objects.filter(
+            due_at__isnull=False,
+            state=PspOperation.State.UNKNOWN,
+            first_sent_at__lt=seam.now() - UNKNOWN_FOR,
+        )
+        .select_related("event")
+        .order_by("first_sent_at")
+    )
+    return Table(
+        "Outcomes that are unknown for more than five minutes: being asked about",
+        ("Operation", "Payment", "Kind", "Tries", "Error", "Sent", "Next try"),
+        [
+            (
+                link(row, api_id("opr", row.public_id)),
+                link(row.event, row.event.checkout_id),
+                row.kind.replace("_", " "),
+                row.tries,
+                row.error_code,
+                row.first_sent_at,
+                row.due_at,
+            )
+            for row in rows[:LIMIT]
+        ],
+    )
+
+
+# Uses index: notification_dead.
+def _dead_notifications() -> Table:
+    rows = PspNotification.objects.filter(dead_at__isnull=False).defer("payload").order_by("-pk")
+    return Table(
+        "Notifications that were given up",
+        ("Notification", "Type", "About", "Tries", "Since"),
+        [
+            (link(row, code(row.psp_event_id)), row.type, code(row.object_psp_id), row.tries, row.dead_at)
+            for row in rows[:LIMIT]
+        ],
+    )
+
+
+def search(request: HttpRequest, _term: str) -> list[SearchResult]:
+    """Find payments by any identifier. The term is read from the request, so that ids keep their case."""
+    term = request.GET.get("s", "").strip()[:255]
+    if not term or not request.user.has_perm("payments.view_paymentevent"):
+        return []
+    found = PaymentEvent.objects.filter(pk__in=payments_named(term)).only("checkout_id", "status")
+    return [
+        SearchResult(
+            title=row.checkout_id,
+            description=f"Payment, {row.status.replace('_', ' ')}",
+            link=reverse("admin:payments_paymentevent_change", args=[row.pk]),
+            icon="shopping_cart",
+        )
+        for row in found.order_by("-pk")[:LIMIT]
+    ]
