@@ -106,6 +106,8 @@ def lock(event_ids: Iterable[int], *, now: datetime) -> Batch:
         .select_related("seller")
         .order_by("id")
     }
+    for order in orders.values():
+        order.event, order.charge = events[order.event_id], charges[order.charge_id]
     refunds = {
         refund.pk: refund
         for refund in Refund.objects.select_for_update(no_key=True).filter(charge_id__in=list(charges)).order_by("id")

@@ -1,0 +1,6 @@
+"""Fixtures for the tests of payments."""
+
+from tests.sandbox_process import sandbox_psp
+from tests.shop import shop
+
+__all__ = ["sandbox_psp", "shop"]
