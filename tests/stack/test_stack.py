@@ -71,10 +71,9 @@ def test_a_command_attaches_to_the_running_stack(stack: LocalStack) -> None:
     environment = clean_environment() | {"FLORIN_HOME": str(stack.home.directory)}
     status = manage("status", "--json", environment=environment)
     assert json.loads(status.stdout) == {"running": True, **stack.addresses}
-    done = manage(
-        "shell", "-c", "from django.db import connection as c; print(c.cursor().execute('SELECT 42'))"
-    )
-    assert done.returncode == 0, done.stderr
+    code = "from django.db import connection as c; print(*c.cursor().execute('SELECT current_user'))"
+    done = manage("shell", "-v0", "-c", code, environment=environment)
+    assert done.stdout == "('florin_app',)\n", done.stderr
     second = manage("up", environment=environment)
     assert second.returncode == 1
     assert stack.addresses["web"] in second.stderr
@@ -128,14 +127,17 @@ def test_up_leaves_nothing_behind(ending: signal.Signals) -> None:
             text=True,
         )
         with up:
-            assert up.stdout is not None
-            addresses = json.loads(up.stdout.readline() or "null")
-            assert addresses is not None, up.stderr.read() if up.stderr else ""
-            assert requests.get(addresses["web"] + "/healthz", timeout=10).status_code == 200
-            children = psutil.Process(up.pid).children(recursive=True)
-            assert len(children) >= 6
-            up.send_signal(ending)
-            up.communicate(timeout=PATIENCE_SECONDS)
+            try:
+                assert up.stdout is not None
+                addresses = json.loads(up.stdout.readline() or "null")
+                assert addresses is not None, up.stderr.read() if up.stderr else ""
+                assert requests.get(addresses["web"] + "/healthz", timeout=10).status_code == 200
+                children = psutil.Process(up.pid).children(recursive=True)
+                assert len(children) >= 6
+                up.send_signal(ending)
+                up.communicate(timeout=PATIENCE_SECONDS)
+            finally:
+                up.kill()
         assert up.returncode == (-9 if ending == signal.SIGKILL else 0)
         _, alive = psutil.wait_procs(children, timeout=PATIENCE_SECONDS)
         assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
