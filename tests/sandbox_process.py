@@ -1,7 +1,7 @@
 """The sandbox PSP as a process of its own, for any test that needs the outside world.
 
-One process per test session (and per xdist worker), on a free port of the loopback. Tests keep apart by using secret keys
-of their own (`new_key`), which are accounts of their own, and by limiting faults to them.
+One process per test session (and per xdist worker), on a free port of the loopback. Tests keep apart by using
+secret keys of their own (`new_key`), which are accounts of their own, and by limiting faults to them.
 """
 
 import socket
@@ -65,6 +65,10 @@ class SandboxPsp:
     def decide(self, payment_intent: str, outcome: str = "succeed") -> dict[str, Any]:
         """Decide a delayed or challenged payment now: `succeed` or `decline`."""
         return self._json("POST", f"payment_intents/{payment_intent}/advance", json={"outcome": outcome})
+
+    def answer_page(self, url: str, **form: str) -> requests.Response:
+        """Send a form to a page as a buyer's browser would, without following the redirect."""
+        return requests.post(url, data=form, timeout=ANSWER_SECONDS, allow_redirects=False)
 
     def deliveries(self, key: str) -> list[dict[str, Any]]:
         """Answer the webhook deliveries of an account, newest first."""

@@ -11,6 +11,7 @@ from .call import Call
 from .errors import Json
 from .events import emit
 from .identifiers import new_id, random_text
+from .store import shown
 from .tokens import AUTHENTICATION_FAILED, AUTHENTICATION_REQUIRED, DELAYED_DECLINE, Decline, Token
 
 AUTHORIZATION_SECONDS: Final = 7 * 24 * 3600
@@ -91,12 +92,12 @@ def decline(
         charge["outcome"] = charges.outcome_of("failed", why)
         call.store.save(charge)
     elif not without_charge:
-        charge = charges.open_charge(call, intent, method, status="failed", decline=why)
+        charge = charges.keep(call, charges.open_charge(call, intent, method, status="failed", decline=why))
     error: Json = {
         "code": why.code,
         "doc_url": f"https://docs.stripe.com/error-codes/{why.code.replace('_', '-')}",
         "message": why.message,
-        "payment_method": method,
+        "payment_method": shown(method),
         "type": "card_error" if method["type"] == "card" else "invalid_request_error",
     }
     if why.decline_code is not None:
@@ -116,9 +117,8 @@ def decline(
 
 
 def _delay(call: Call, intent: Json, method: Json, token: Token) -> None:
-    charge = charges.open_charge(call, intent, method, status="pending", captured=True)
-    charge.update(captured=False, amount_captured=0)
-    call.store.save(charge)
+    charge = charges.open_charge(call, intent, method, status="pending")
+    charges.keep(call, charge)
     methods.use_up(call, method)
     intent.update(status="processing", latest_charge=charge["id"])
     call.store.save(intent)
@@ -137,9 +137,12 @@ def _delay(call: Call, intent: Json, method: Json, token: Token) -> None:
 
 def _approve(call: Call, intent: Json, method: Json, *, authenticated: bool) -> None:
     manual = intent["capture_method"] == "manual"
-    charge = charges.open_charge(call, intent, method, status="succeeded", authenticated=authenticated)
+    charge = charges.open_charge(
+        call, intent, method, status="succeeded", manual=manual, authenticated=authenticated
+    )
     _keep_method(call, intent, method, authenticated=authenticated)
     if manual:
+        charges.keep(call, charge)
         intent.update(
             status="requires_capture", amount_capturable=intent["amount"], latest_charge=charge["id"]
         )
@@ -150,7 +153,7 @@ def _approve(call: Call, intent: Json, method: Json, *, authenticated: bool) -> 
             call, "intent.authorization_expires", intent["id"], after_seconds=AUTHORIZATION_SECONDS
         )
         return
-    take(call, intent, charge, charge["amount"], event="charge.succeeded")
+    take(call, intent, charge, charge["amount"], event="charge.succeeded", new=True)
 
 
 def _keep_method(call: Call, intent: Json, method: Json, *, authenticated: bool) -> None:
@@ -159,10 +162,10 @@ def _keep_method(call: Call, intent: Json, method: Json, *, authenticated: bool)
         methods.put_to_customer(call, method, intent["customer"], set_up=authenticated)
 
 
-def take(call: Call, intent: Json, charge: Json, amount: int, *, event: str) -> None:
+def take(call: Call, intent: Json, charge: Json, amount: int, *, event: str, new: bool = False) -> None:
     """Book the money of an approved charge and complete the PaymentIntent."""
     token = charges.token_behind(charge)
-    charges.book(call, charge, amount, token)
+    charges.book(call, charge, amount, token, new=new)
     intent.update(
         status="succeeded",
         amount_received=amount,

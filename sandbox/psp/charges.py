@@ -55,7 +55,8 @@ def paid_with(call: Call, method: Json, *, amount: int, manual: bool, authentica
     if kind == "link":
         return {"type": "link", "link": {"country": "DE"}}
     if kind == "sepa_debit":
-        return {"type": "sepa_debit", "sepa_debit": {**method["sepa_debit"], "mandate": None}}
+        bank = {name: part for name, part in method["sepa_debit"].items() if name != "generated_from"}
+        return {"type": "sepa_debit", "sepa_debit": {**bank, "mandate": None}}
     details = dict.fromkeys(("fingerprint", "location", "reader", "transaction_id"))
     return {"type": kind, kind: details}
 
@@ -78,18 +79,18 @@ def open_charge(
     method: Json,
     *,
     status: str,
-    captured: bool = False,
+    manual: bool = False,
     decline: Decline | None = None,
     authenticated: bool = False,
 ) -> Json:
-    """Write a new charge of a PaymentIntent; money is booked by `book`."""
+    """Answer a new charge of a PaymentIntent, not stored yet; money is booked by `book`."""
     identifier = new_id("ch" if method["type"] == "card" else "py")
     amount = intent["amount"]
-    charge: Json = {
+    return {
         "id": identifier,
         "object": "charge",
         "amount": amount,
-        "amount_captured": amount if captured else 0,
+        "amount_captured": 0,
         "amount_refunded": 0,
         "application": None,
         "application_fee": None,
@@ -97,7 +98,7 @@ def open_charge(
         "balance_transaction": None,
         "billing_details": method["billing_details"],
         "calculated_statement_descriptor": "SANDBOX",
-        "captured": captured,
+        "captured": False,
         "created": call.now,
         "currency": intent["currency"],
         "customer": intent["customer"],
@@ -118,7 +119,7 @@ def open_charge(
             call,
             method,
             amount=amount,
-            manual=status == "succeeded" and not captured,
+            manual=manual,
             authenticated=authenticated,
         ),
         "receipt_email": intent["receipt_email"],
@@ -127,6 +128,7 @@ def open_charge(
         "refunded": False,
         "review": None,
         "shipping": None,
+        "source": None,
         "source_transfer": None,
         "statement_descriptor": intent["statement_descriptor"],
         "statement_descriptor_suffix": intent["statement_descriptor_suffix"],
@@ -135,7 +137,11 @@ def open_charge(
         "transfer_group": intent["transfer_group"],
         "_": {"token": method["_"]["token"], "released": 0},
     }
-    return call.store.add(call.scope, charge, parent=intent["id"])
+
+
+def keep(call: Call, charge: Json) -> Json:
+    """Store a new charge."""
+    return call.store.add(call.scope, charge, parent=charge["payment_intent"])
 
 
 def outcome_of(status: str, decline: Decline | None) -> Json:
@@ -163,7 +169,7 @@ def outcome_of(status: str, decline: Decline | None) -> Json:
     return outcome
 
 
-def book(call: Call, charge: Json, amount: int, token: Token) -> None:
+def book(call: Call, charge: Json, amount: int, token: Token, *, new: bool) -> None:
     """Book the money of a charge: what was captured comes in, less the fee, available two days later."""
     available_on = call.now if token.available_at_once else call.now + SETTLES_AFTER_SECONDS
     card = charge["payment_method_details"]["type"] == "card"
@@ -188,7 +194,10 @@ def book(call: Call, charge: Json, amount: int, token: Token) -> None:
         status="succeeded",
         balance_transaction=transaction["id"],
     )
-    call.store.save(charge)
+    if new:
+        keep(call, charge)
+    else:
+        call.store.save(charge)
 
 
 def release(call: Call, charge: Json, amount: int) -> None:

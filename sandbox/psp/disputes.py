@@ -52,6 +52,7 @@ def open_dispute(call: Call, charge: Json, *, reason: str, amount: int | None = 
             "has_evidence": False,
             "past_due": False,
             "submission_count": 0,
+            "submission_method": "not_submitted",
         },
         "is_charge_refundable": False,
         "livemode": False,
@@ -156,6 +157,7 @@ def update(call: Call) -> Json:
         dispute["evidence_details"]["has_evidence"] = True
         if params.flag("submit", default=True):
             dispute["evidence_details"]["submission_count"] += 1
+            dispute["evidence_details"]["submission_method"] = "manual"
             dispute["status"] = "under_review"
     dispute["metadata"] = params.metadata(dispute["metadata"])
     call.store.save(dispute)

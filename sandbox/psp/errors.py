@@ -40,7 +40,12 @@ class RefusalError(Exception):
             self.error["doc_url"] = DOCUMENTATION + code.replace("_", "-")
         if param is not None:
             self.error["param"] = param
-        self.error.update(more)
+        self.error.update({name: _public(value) for name, value in more.items()})
+
+
+def _public(value: Any) -> Any:
+    """Answer an object that a refusal shows as it is now, without what only the sandbox may know."""
+    return {key: part for key, part in value.items() if key != "_"} if isinstance(value, dict) else value
 
 
 class ParameterError(RefusalError):

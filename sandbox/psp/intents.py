@@ -12,7 +12,6 @@ from .events import emit
 from .forms import Params, refuse_card_numbers
 from .identifiers import new_id
 from .lists import page
-from .store import shown
 from .tokens import METHOD_TYPES, TYPES_WITHOUT_MANUAL_CAPTURE
 
 COMMON: Final = frozenset(
@@ -40,6 +39,7 @@ CANCELLABLE: Final = (
     "requires_action",
 )
 CAPTURE_METHODS: Final = ("automatic", "automatic_async", "manual")
+SHOWN_BY_EVERY_REFUSAL: Final = ("message", "type", "code", "doc_url")
 REASONS: Final = ("duplicate", "fraudulent", "requested_by_customer", "abandoned")
 
 
@@ -264,17 +264,9 @@ def return_url_needed(intent: Json) -> RefusalError:
 
 def declined(error: Json, intent: Json) -> DeclinedError:
     """Answer the refusal that carries a decline and the PaymentIntent as it is now."""
-    more = {
-        name: value for name, value in error.items() if name not in ("message", "type", "code", "doc_url")
-    }
-    return DeclinedError(
-        error["message"],
-        status=402,
-        kind="card_error",
-        code=error["code"],
-        **more,
-        **{intent["object"]: shown(intent)},
-    )
+    more: Json = {name: value for name, value in error.items() if name not in SHOWN_BY_EVERY_REFUSAL}
+    more[intent["object"]] = intent
+    return DeclinedError(error["message"], status=402, kind="card_error", code=error["code"], **more)
 
 
 def capture(call: Call) -> Json:

@@ -74,9 +74,11 @@ def create(call: Call) -> Json:
     payout["balance_transaction"] = transaction["id"]
     call.store.add(call.scope, payout)
     emit(call, "payout.created", payout)
-    call.sandbox.jobs.schedule(
-        call, "payout.arrive", identifier, after_seconds=seconds / 2, word="in_transit"
-    )
+    for word, share in (("in_transit", 0.5), ("paid", 1.0), ("failed", 2.0)):
+        if word != "failed" or payout["_"]["bounces"]:
+            call.sandbox.jobs.schedule(
+                call, "payout.arrive", identifier, after_seconds=seconds * share, word=word
+            )
     return payout
 
 

@@ -99,7 +99,7 @@ class Api:
         try:
             return await self._answer(request, body, identifier, headers)
         except RefusalError as refusal:
-            return _response(refusal.status, encode({"error": shown(refusal.error)}).encode(), headers)
+            return _response(refusal.status, encode({"error": refusal.error}).encode(), headers)
 
     async def _answer(
         self, request: web.Request, body: bytes, identifier: str, headers: dict[str, str]
@@ -286,7 +286,7 @@ def _subjects(call: Call) -> list[Any]:
 
 
 def _refused(refusal: RefusalError, identifier: str) -> Answer:
-    return Answer(refusal.status, encode({"error": shown(refusal.error)}).encode(), identifier)
+    return Answer(refusal.status, encode({"error": refusal.error}).encode(), identifier)
 
 
 def _too_many() -> RefusalError:

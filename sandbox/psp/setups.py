@@ -10,6 +10,7 @@ from .forms import refuse_card_numbers
 from .identifiers import new_id, random_text
 from .intents import declined, return_url_needed
 from .lists import page
+from .store import shown
 from .tokens import SETUP_AUTHENTICATION_FAILED, Decline
 
 COMMON: Final = frozenset(
@@ -189,7 +190,7 @@ def decline(call: Call, setup: Json, method: Json, why: Decline) -> Json:
         "code": why.code,
         "doc_url": f"https://docs.stripe.com/error-codes/{why.code.replace('_', '-')}",
         "message": why.message,
-        "payment_method": method,
+        "payment_method": shown(method),
         "type": "card_error",
     }
     if why.decline_code is not None:

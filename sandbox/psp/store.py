@@ -10,7 +10,6 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from .errors import Json
 
@@ -60,13 +59,9 @@ MAX_READ = 100_000
 encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
-def shown(value: Any) -> Any:
-    """Answer an object without what only the sandbox may know."""
-    if isinstance(value, dict):
-        return {key: shown(below) for key, below in value.items() if key != "_"}
-    if isinstance(value, list):
-        return [shown(item) for item in value]
-    return value
+def shown(body: Json) -> Json:
+    """Answer an object without what only the sandbox may know; apply it wherever one is put into another."""
+    return {key: value for key, value in body.items() if key != "_"} if "_" in body else body
 
 
 class Store:
@@ -78,7 +73,13 @@ class Store:
         self.db = sqlite3.connect(
             ":memory:" if path is None else path, isolation_level=None, cached_statements=256
         )
-        for setting in ("journal_mode=WAL", "synchronous=OFF", "temp_store=MEMORY", "cache_size=-65536"):
+        for setting in (
+            "locking_mode=EXCLUSIVE",
+            "journal_mode=WAL",
+            "synchronous=OFF",
+            "temp_store=MEMORY",
+            "cache_size=-65536",
+        ):
             self.db.execute(f"PRAGMA {setting}")
         self.db.executescript(SCHEMA)
 
