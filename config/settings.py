@@ -212,6 +212,8 @@ UNFOLD = {
 }
 FORMAT_MODULE_PATH = ["config.formats"]
 if IS_OFFICE:
+    # Without any referrer a browser posts the origin "null", which the CSRF check refuses.
+    SECURE_REFERRER_POLICY = "same-origin"
     SECURE_CSP = {
         "default-src": [CSP.NONE],
         "script-src": [CSP.SELF, CSP.UNSAFE_EVAL],

@@ -63,8 +63,9 @@ class BookAdmin(ReadOnlyAdmin):
             total = totals.setdefault(row.currency, [0, 0])
             total[0] += row.debits
             total[1] += row.credits
+        moved = [row for row in rows if row.debits or row.credits]
         shown = Table(
-            f"Accounts of {book.code}",
+            "Accounts with entries",
             ("Account", "Type", right("Debits"), right("Credits"), right("Balance")),
             [
                 (
@@ -74,7 +75,7 @@ class BookAdmin(ReadOnlyAdmin):
                     money(row.credits, row.currency),
                     money(row.balance, row.currency),
                 )
-                for row in rows
+                for row in moved[: Table.LIMIT]
             ],
         )
         sums = Table(

@@ -50,6 +50,17 @@ class Link:
     icon: str
     variant: Any = ActionVariant.DEFAULT
 
+    @property
+    def data(self) -> dict[str, Any]:
+        """Return the button in the form that Unfold's templates take."""
+        return {
+            "title": self.title,
+            "path": self.path,
+            "icon": self.icon,
+            "variant": self.variant,
+            "attrs": {},
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -70,6 +81,19 @@ class Table:
     def is_cut(self) -> bool:
         """Say whether there may be more rows than are shown."""
         return len(self.rows) >= self.LIMIT
+
+
+class Named:
+    """An object whose name on a page is its heading: models name themselves by the ids inside."""
+
+    def __init__(self, obj: Model, name: str) -> None:
+        self._obj, self._name = obj, name
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._obj, name)
+
+    def __str__(self) -> str:
+        return self._name
 
 
 class KeysetChangeList(_BaseChangeList):
@@ -107,7 +131,7 @@ class KeysetChangeList(_BaseChangeList):
             self.newer = before - 1 if before is not None else None
         self.result_list = rows
         self.result_count = len(rows)
-        self.full_result_count = None
+        self.full_result_count = self.result_count
         self.show_full_result_count = False
         self.show_admin_actions = False
         self.can_show_all = False
@@ -167,7 +191,7 @@ class ReadOnlyAdmin(_Base):
     search_fields: ClassVar[tuple[str, ...]] = ("pk",)  # shows the field; what is found is decided by `find`
     search_help_text = "A whole id or reference"
     list_fullwidth = True
-    change_form_outer_after_template = "admin/related_tables.html"
+    change_form_template = "admin/read_only_page.html"
 
     def has_add_permission(self, _request: HttpRequest, _obj: Any = None) -> bool:
         """Refuse: rows are written by the flows only."""
@@ -238,9 +262,10 @@ class ReadOnlyAdmin(_Base):
         response = super().change_view(request, object_id, form_url, extra_context)
         if isinstance(response, TemplateResponse) and response.context_data:
             obj = response.context_data["original"]
-            response.context_data["actions_detail"] = list(self.links(request, obj))
+            response.context_data["actions_detail"] = [button.data for button in self.links(request, obj)]
             response.context_data["tables"] = list(self.tables(request, obj))
             response.context_data["title"] = self.heading(obj)
+            response.context_data["original"] = Named(obj, self.heading(obj))
             response.context_data["subtitle"] = None
         return response
 
@@ -267,7 +292,7 @@ class ReadOnlyAdmin(_Base):
             {
                 **self.admin_site.each_context(request),
                 "opts": self.opts,
-                "original": obj,
+                "original": Named(obj, self.heading(obj)),
                 "object_path": self.path_of(obj),
                 **context,
             },

@@ -47,13 +47,20 @@ class PaymentEventAdmin(ReadOnlyAdmin):
             {"fields": ("identity", "checkout", "in_state", "amount", "book", "created_at", "updated_at")},
         ),
         ("How it is paid", {"fields": ("charge_mode", "capture", "methods", "expiry_due_at", "waits_for")}),
-        ("Buyer and metadata", {"fields": ("buyer_data", "more_data", "return_url", "version")}),
+        (
+            "Buyer and metadata",
+            {"classes": ("collapse",), "fields": ("buyer_data", "more_data", "return_url", "version")},
+        ),
     )
     search_help_text = "pay_…, ord_…, chg_…, checkout id, reference or PSP id"
 
     def find(self, term: str) -> Q:
         """Find payments by any identifier of theirs."""
         return Q(pk__in=payments_named(term))
+
+    def heading(self, obj: PaymentEvent) -> str:
+        """Return the title of a payment's page."""
+        return f"Payment {obj.checkout_id}"
 
     @admin.display(description="Payment")
     def identity(self, row: PaymentEvent) -> SafeString:

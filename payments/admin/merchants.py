@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from config import seam
 from ledger.admin.filters import BookFilter
 from ledger.admin.reading import ReadOnlyAdmin, Table
-from ledger.admin.showing import NOTHING, api_id, badge, link
+from ledger.admin.showing import NOTHING, api_id, badge, code, link
 from payments.admin.states import state
 from payments.models import ApiKey, Merchant, MerchantBook, PspAccount
 
@@ -72,7 +72,7 @@ class MerchantAdmin(ReadOnlyAdmin):
             [
                 (
                     key.name,
-                    f"…{key.last4}",
+                    code(f"…{key.last4}"),
                     key.book.mode if key.book else NOTHING,
                     ", ".join(key.scopes),
                     "yes" if key.requires_signature else "no",
@@ -103,10 +103,9 @@ class PspAccountAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Leave credentials in the database; only whether there is a webhook secret is read."""
-        queryset: QuerySet[Any] = super().get_queryset(request)
-        has_secret = Q(webhook_secret__isnull=False)
-        queryset = queryset.defer("api_key", "webhook_secret").annotate(has_webhook_secret=has_secret)
-        return queryset
+        queryset: QuerySet[PspAccount] = super().get_queryset(request)
+        queryset = queryset.defer("api_key", "webhook_secret")
+        return queryset.annotate(has_webhook_secret=Q(webhook_secret__isnull=False))
 
     def find(self, term: str) -> Q:
         """Find accounts by their code."""

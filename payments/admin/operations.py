@@ -8,6 +8,7 @@ from django.utils.safestring import SafeString
 
 from ledger.admin.filters import BookFilter, PeriodByIdFilter
 from ledger.admin.showing import api_id, code, link, money, pretty
+from ledger.ids import public_id
 from payments import repairs
 from payments.admin.finding import payments_named
 from payments.admin.repairing import Repair, RepairableAdmin
@@ -71,6 +72,10 @@ class PspOperationAdmin(RepairableAdmin):
     def find(self, term: str) -> Q:
         """Find the operations of the payments that an identifier belongs to."""
         return Q(event_id__in=payments_named(term))
+
+    def heading(self, obj: PspOperation) -> str:
+        """Return the title of an operation's page."""
+        return f"Operation {public_id(self.prefix, obj.public_id)}"
 
     @admin.display(description="Operation")
     def identity(self, row: PspOperation) -> SafeString:

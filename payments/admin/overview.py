@@ -83,7 +83,9 @@ def menu(request: HttpRequest) -> list[dict[str, Any]]:
         _item(request, "Users", "person", "auth", "user"),
         _item(request, "Audit trail", "policy", "admin", "logentry"),
     ]
-    groups: list[dict[str, Any]] = [{"items": [{"title": "Overview", "icon": "home", "link": reverse("admin:index")}]}]
+    groups: list[dict[str, Any]] = [
+        {"items": [{"title": "Overview", "icon": "home", "link": reverse("admin:index")}]}
+    ]
     for title, entries in _MENU:
         items = [_item(request, *entry[:2], *_names(entry[2])) for entry in entries]
         groups.append({"title": title, "separator": True, "items": [item for item in items if item]})

@@ -1,7 +1,7 @@
 """A repair in the back office: a page that asks, a POST that calls one function of `payments.repairs`.
 
 The right to do it is checked on the server for the page and for the POST alike: hiding a button protects
-nothing. What was done is written to the audit trail in the same database transaction: both happen, or neither.
+nothing. What was done is written to the audit trail in the same database transaction: both, or neither.
 """
 
 from __future__ import annotations
