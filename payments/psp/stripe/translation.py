@@ -44,6 +44,7 @@ _REFUND_STATUSES: Final = {
 
 # docs.stripe.com/declines/codes and docs.stripe.com/error-codes; whatever is not named is `card_declined`.
 _PSP_CODES: Final = {
+    FailureCode.CARD_DECLINED: "card_declined",
     FailureCode.INSUFFICIENT_FUNDS: "insufficient_funds",
     FailureCode.EXPIRED_CARD: "expired_card",
     FailureCode.INCORRECT_CVC: "incorrect_cvc invalid_cvc",
@@ -83,10 +84,8 @@ _FAILURE_CODES: Final = {psp_code: code for code, words in _PSP_CODES.items() fo
 def failure_from(error: Json, default: FailureCode = FailureCode.CARD_DECLINED) -> Failure:
     """Translate an error or a `last_payment_error`: the issuer's `decline_code` says more than `code`."""
     code, decline_code = text_or_empty(error, "code"), text_or_empty(error, "decline_code")
-    for candidate in (decline_code, code):
-        if candidate in _FAILURE_CODES:
-            return failure_of(_FAILURE_CODES[candidate], candidate)
-    return failure_of(default, decline_code or code or text_or_empty(error, "type"))
+    translated = _FAILURE_CODES.get(decline_code) or _FAILURE_CODES.get(code) or default
+    return failure_of(translated, decline_code or code or text_or_empty(error, "type"))
 
 
 def charge_snapshot(intent: Json) -> Snapshot:
@@ -97,10 +96,7 @@ def charge_snapshot(intent: Json) -> Snapshot:
     currency = text(intent, "currency").upper()
     amount = integer(intent, "amount")
     charge = child(intent, "latest_charge")
-    received = integer_or(intent, "amount_received", -1)
-    if received < 0:  # servers that speak an older dialect leave it out
-        captured = amount if charge is None else integer_or(charge, "amount_captured", amount)
-        received = captured if status is ObjectStatus.SUCCEEDED else 0
+    received = _received(intent, charge, amount, status)
     capturable = integer_or(intent, "amount_capturable", amount if status is ObjectStatus.AUTHORIZED else 0)
     return Snapshot(
         kind=ObjectKind.CHARGE,
@@ -220,6 +216,19 @@ def method_details(details: Json) -> MethodDetails:
         brand=text_or_empty(card, "brand"),
         last4=text_or_empty(card, "last4")[-4:],
     )
+
+
+def _received(intent: Json, charge: Json | None, amount: int, status: ObjectStatus) -> int:
+    """Return what was captured; servers of an older dialect say it only in the charge, or not at all."""
+    if intent.get("amount_received") is not None:
+        return integer(intent, "amount_received")
+    if status is not ObjectStatus.SUCCEEDED:
+        return 0
+    if charge is not None and charge.get("amount_captured") is not None:
+        return integer(charge, "amount_captured")
+    if charge is not None and integer(charge, "amount_refunded") == 0:
+        return amount  # in that dialect a partial capture is a refund of the rest, and there is none
+    raise UnexpectedFormError("what was captured cannot be told")
 
 
 def _expect(json: Json, name: str) -> None:

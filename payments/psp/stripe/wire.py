@@ -19,7 +19,13 @@ import requests
 import stripe
 from django.conf import settings
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError, ProxyError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    MaxRetryError,
+    NewConnectionError,
+    ProxyError,
+    ReadTimeoutError,
+)
 from urllib3.exceptions import SSLError as TLSError
 
 from config import seam
@@ -40,6 +46,8 @@ _REFUSED_LOCALLY: Final = (
     requests.exceptions.InvalidHeader,
 )
 
+# The error shows the intent itself, and that says more than the refusal.
+_UNEXPECTED_STATES: Final = ("payment_intent_unexpected_state", "setup_intent_unexpected_state")
 # What the SDK stumbles over when an answer is JSON of a strange shape. By then the request has been sent.
 _STUMBLES: Final = (AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
@@ -122,8 +130,7 @@ def _broken_wire(problem: stripe.APIConnectionError) -> Refusal:
         return Refusal(Outcome.NOT_EXECUTED, CallError(ErrorCode.MISCONFIGURED, type(cause).__name__), {})
     if _never_connected(cause):
         return Refusal(Outcome.NOT_EXECUTED, CallError(ErrorCode.UNREACHABLE, message), {})
-    code = ErrorCode.TIMEOUT if isinstance(cause, requests.Timeout) else ErrorCode.CONNECTION_BROKEN
-    return _unknown(code, message)
+    return _unknown(ErrorCode.TIMEOUT if _timed_out(cause) else ErrorCode.CONNECTION_BROKEN, message)
 
 
 def _never_connected(cause: BaseException | None) -> bool:
@@ -143,6 +150,12 @@ def _never_connected(cause: BaseException | None) -> bool:
     if isinstance(reason, TLSError):  # the certificate is checked in the handshake, before the request
         return bool(reason.args) and isinstance(reason.args[0], ssl.SSLCertVerificationError)
     return isinstance(reason, (NewConnectionError, ConnectTimeoutError))
+
+
+def _timed_out(cause: BaseException | None) -> bool:
+    # While the body is read, requests wraps the timeout in a ConnectionError.
+    inner = cause.args[0] if cause is not None and cause.args else None
+    return isinstance(cause, requests.Timeout) or isinstance(inner, ReadTimeoutError)
 
 
 def _refused(problem: stripe.StripeError) -> Refusal:
@@ -168,6 +181,7 @@ def _refused(problem: stripe.StripeError) -> Refusal:
         by_gateway = status is not None and status >= 500
         return _unknown(ErrorCode.GATEWAY if by_gateway else ErrorCode.UNEXPECTED_ANSWER, message, status)
     if status in (401, 403):
+        message = "Stripe does not take the account's key for this"  # its own words show parts of the key
         return refusal(Outcome.NOT_EXECUTED, ErrorCode.AUTHENTICATION)
     if text_or_empty(error, "code") == "idempotency_key_in_use" or status == 409:
         return refusal(Outcome.UNKNOWN, ErrorCode.KEY_IN_USE)
@@ -177,7 +191,7 @@ def _refused(problem: stripe.StripeError) -> Refusal:
         return refusal(Outcome.UNKNOWN, ErrorCode.SERVER_ERROR, stored=True)
     if status == 404:
         return refusal(Outcome.DECLINED, ErrorCode.NOT_FOUND)
-    if text_or_empty(error, "code").endswith("_unexpected_state"):
+    if text_or_empty(error, "code") in _UNEXPECTED_STATES:
         return refusal(Outcome.UNKNOWN, ErrorCode.UNEXPECTED_STATE)
     return refusal(Outcome.DECLINED, ErrorCode.REFUSED, stored=status == 402)
 

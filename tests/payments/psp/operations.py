@@ -1,0 +1,195 @@
+"""What the conformance suite does: each operation, what has to be there before it, how often it happened.
+
+An operation is tried through the adapter; whether it had its effect is asked of the server with the bare SDK,
+so that the adapter cannot be wrong about itself.
+"""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import stripe
+
+from payments.psp.base import (
+    Adapter,
+    CallContext,
+    ConfirmRequest,
+    HostedRequest,
+    ObjectKind,
+    OrderLine,
+    RegisterRequest,
+    Result,
+)
+from payments.psp.stripe import StripeAdapter
+
+RETURN_URL = "https://shop.example/thanks"
+VISA = "pm_card_visa"
+
+type Truth = Any  # the SDK's services; tests read fields that only our answers have
+
+
+@dataclass(frozen=True)
+class Bench:
+    """An adapter, the same account seen by the bare SDK, and what is needed to make more of them."""
+
+    adapter: StripeAdapter
+    truth: Truth
+
+    @classmethod
+    def at(cls, url: str, key: str) -> "Bench":
+        """Set one up for an account of a server."""
+        client = stripe.StripeClient(key, base_addresses={"api": url}, max_network_retries=0)
+        return cls(StripeAdapter(key, base_url=url), client.v1)
+
+
+def context(name: str = "") -> CallContext:
+    """Return a fresh operation."""
+    operation_id = f"op_{name}{uuid.uuid4().hex}"
+    return CallContext(f"key-{operation_id}", operation_id, {"florin_payment": "pay_1"})
+
+
+@dataclass(frozen=True)
+class Situation:
+    """A prepared operation: the objects that it is about."""
+
+    charge: str = ""
+    session: str = ""
+    customer: str = ""
+    token: str = VISA
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation of the contract as the suite knows it."""
+
+    name: str
+    endpoint: str  # what the sandbox calls the request that has the effect
+    prepare: Callable[[Bench], Situation]
+    perform: Callable[[Adapter, CallContext, Situation], Result]
+    happened: Callable[[Bench, CallContext, Situation], int]
+    perform_otherwise: Callable[[Adapter, CallContext, Situation], Result] | None = None
+    kinds: tuple[ObjectKind, ...] = field(default=())
+
+
+def registered(bench: Bench, amount: int = 1999, currency: str = "EUR", *, later: bool = False) -> str:
+    """Register a charge and return its id."""
+    result = bench.adapter.register(context(), RegisterRequest(amount, currency, later))
+    assert result.snapshot is not None, result
+    return result.snapshot.psp_id
+
+
+def paid(bench: Bench, amount: int = 1999, currency: str = "EUR", *, later: bool = False) -> str:
+    """Register and pay a charge and return its id."""
+    charge = registered(bench, amount, currency, later=later)
+    result = bench.adapter.confirm(context(), charge, ConfirmRequest(VISA, RETURN_URL))
+    assert result.snapshot is not None, result
+    return charge
+
+
+def hosted(amount: int = 2500, **more: Any) -> HostedRequest:
+    """Return a request for a hosted session of two lines."""
+    lines = (OrderLine("Teapot", amount - 501), OrderLine("Cup", 501))
+    return HostedRequest(
+        amount, "EUR", capture_later=False, lines=lines, return_url=RETURN_URL, cancel_url=RETURN_URL, **more
+    )
+
+
+def _with_metadata(objects: Any, operation_id: str) -> list[Any]:
+    return [one for one in objects.data if one.to_dict()["metadata"].get("florin_operation") == operation_id]
+
+
+def _charge(bench: Bench, situation: Situation) -> Any:
+    return bench.truth.payment_intents.retrieve(situation.charge).to_dict()
+
+
+def _saved(bench: Bench, ctx: CallContext, situation: Situation) -> int:
+    made = _with_metadata(bench.truth.setup_intents.list({"limit": 100}), ctx.operation_id)
+    return len([one for one in made if one.status == "succeeded"])
+
+
+REGISTER = Operation(
+    name="register",
+    endpoint="payment_intents.create",
+    prepare=lambda _bench: Situation(),
+    perform=lambda adapter, ctx, _it: adapter.register(
+        ctx, RegisterRequest(1999, "EUR", capture_later=False)
+    ),
+    happened=lambda bench, ctx, _it: len(
+        _with_metadata(bench.truth.payment_intents.list({"limit": 100}), ctx.operation_id)
+    ),
+    perform_otherwise=lambda adapter, ctx, _it: adapter.register(ctx, RegisterRequest(2000, "EUR", False)),
+)
+HOSTED = Operation(
+    name="create_hosted_session",
+    endpoint="checkout.sessions.create",
+    prepare=lambda _bench: Situation(),
+    perform=lambda adapter, ctx, _it: adapter.create_hosted_session(ctx, hosted()),
+    happened=lambda bench, ctx, _it: len(
+        _with_metadata(bench.truth.checkout.sessions.list({"limit": 100}), ctx.operation_id)
+    ),
+    perform_otherwise=lambda adapter, ctx, _it: adapter.create_hosted_session(ctx, hosted(2600)),
+)
+SAVE_METHOD = Operation(
+    name="save_method",
+    endpoint="setup_intents.confirm",
+    prepare=lambda _bench: Situation(),
+    perform=lambda adapter, ctx, it: adapter.save_method(ctx, it.token, RETURN_URL),
+    happened=_saved,
+    perform_otherwise=lambda adapter, ctx, _it: adapter.save_method(ctx, "pm_card_mastercard", RETURN_URL),
+)
+CONFIRM = Operation(
+    name="confirm",
+    endpoint="payment_intents.confirm",
+    prepare=lambda bench: Situation(charge=registered(bench)),
+    perform=lambda adapter, ctx, it: adapter.confirm(ctx, it.charge, ConfirmRequest(it.token, RETURN_URL)),
+    happened=lambda bench, _ctx, it: len(
+        [one for one in bench.truth.charges.list({"payment_intent": it.charge}).data if one.paid]
+    ),
+    perform_otherwise=lambda adapter, ctx, it: adapter.confirm(
+        ctx, it.charge, ConfirmRequest("pm_card_mastercard", RETURN_URL)
+    ),
+)
+CAPTURE = Operation(
+    name="capture",
+    endpoint="payment_intents.capture",
+    prepare=lambda bench: Situation(charge=paid(bench, later=True)),
+    perform=lambda adapter, ctx, it: adapter.capture(ctx, it.charge, 1500, "EUR"),
+    happened=lambda bench, _ctx, it: int(_charge(bench, it)["amount_received"] == 1500),
+    perform_otherwise=lambda adapter, ctx, it: adapter.capture(ctx, it.charge, 1400, "EUR"),
+)
+CANCEL = Operation(
+    name="cancel",
+    endpoint="payment_intents.cancel",
+    prepare=lambda bench: Situation(charge=paid(bench, later=True)),
+    perform=lambda adapter, ctx, it: adapter.cancel(ctx, it.charge, ""),
+    happened=lambda bench, _ctx, it: int(_charge(bench, it)["status"] == "canceled"),
+)
+REFUND = Operation(
+    name="refund",
+    endpoint="refunds.create",
+    prepare=lambda bench: Situation(charge=paid(bench)),
+    perform=lambda adapter, ctx, it: adapter.refund(ctx, it.charge, 700, "EUR"),
+    happened=lambda bench, ctx, it: len(
+        _with_metadata(bench.truth.refunds.list({"payment_intent": it.charge}), ctx.operation_id)
+    ),
+    perform_otherwise=lambda adapter, ctx, it: adapter.refund(ctx, it.charge, 800, "EUR"),
+)
+MONEY = (REGISTER, HOSTED, SAVE_METHOD, CONFIRM, CAPTURE, CANCEL, REFUND)
+
+FETCH = Operation(
+    name="fetch",
+    endpoint="payment_intents.retrieve",
+    prepare=lambda bench: Situation(charge=registered(bench)),
+    perform=lambda adapter, _ctx, it: adapter.fetch(ObjectKind.CHARGE, it.charge),
+    happened=lambda _bench, _ctx, _it: 0,
+)
+FIND = Operation(
+    name="find",
+    endpoint="payment_intents.list",
+    prepare=lambda bench: Situation(charge=registered(bench)),
+    perform=lambda adapter, ctx, _it: adapter.find(ObjectKind.CHARGE, ctx.operation_id, datetime.now(UTC)),
+    happened=lambda _bench, _ctx, _it: 0,
+)
+READS = (FETCH, FIND)
