@@ -29,8 +29,8 @@ class AccountSpec:
 def resolve(specs: Iterable[AccountSpec]) -> dict[tuple[int, str], int]:
     """Return the account id of each (book, code), opening accounts that do not exist yet.
 
-    At most one statement, none when every account is remembered. Safe under concurrency: two callers that open the
-    same account get the same id.
+    At most one statement, none when every account is remembered. Safe under concurrency: two callers that
+    open the same account get the same id. Raises `PostingRefused` when an account exists as something else.
     """
     wanted = {(spec.book_id, spec.code): spec for spec in specs}
     found = {key: _ids[key] for key in wanted if key in _ids}
@@ -73,5 +73,5 @@ def is_known(spec: AccountSpec) -> bool:
 
 
 def forget() -> None:
-    """Drop every remembered id (after a database was replaced under a running process: tests and restores)."""
+    """Drop every remembered id (a database was replaced under a running process: tests, restores)."""
     _ids.clear()

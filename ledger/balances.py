@@ -13,7 +13,8 @@ SELECT a.id, a.code, a.type, a.currency,
   FROM ledger_account a
   LEFT JOIN ledger_balance b ON b.account_id = a.id
   LEFT JOIN LATERAL (
-       SELECT sum(amount) FILTER (WHERE side = 'D') AS debits, sum(amount) FILTER (WHERE side = 'C') AS credits
+       SELECT sum(amount) FILTER (WHERE side = 'D') AS debits,
+              sum(amount) FILTER (WHERE side = 'C') AS credits
          FROM ledger_entry WHERE account_id = a.id) e ON a.mode = 'recording'
 """
 
@@ -42,12 +43,12 @@ def of_accounts(account_ids: Iterable[int]) -> dict[int, AccountBalance]:
 
 
 def of_codes(book_id: int, codes: Iterable[str]) -> dict[str, AccountBalance]:
-    """Return the exact balance of each account of a book, by code; codes without an account are left out."""
+    """Return the exact balance of accounts of a book, by code; codes without an account are left out."""
     return {row.code: row for row in _read("WHERE a.book_id = %s AND a.code = ANY (%s)", [book_id, list(codes)])}
 
 
 def trial_balance(book_id: int) -> list[AccountBalance]:
-    """Return every account of a book with its turnover, by code. Debits and credits are equal per currency."""
+    """Return every account of a book with its turnover, by code. Debits equal credits per currency."""
     return _read("WHERE a.book_id = %s ORDER BY a.code", [book_id])
 
 

@@ -1,12 +1,15 @@
 """What the ledger may refuse.
 
-    LedgerError
-    +-- MoneyError            an amount or currency that cannot be money
-    +-- PostingRefused        the posting would break a rule; nothing was written
-        +-- ReferenceConflict     same reference, other legs
-        +-- UnknownAccount        no such account in this book and currency
-        +-- FloorBroken           a wallet would fall below its floor
-        +-- Unbalanced            debits and credits differ
+LedgerError
++-- MoneyError            an amount or currency that cannot be money
++-- PostingRefused        the posting would break a rule; nothing was written
+    +-- ReferenceConflict     same reference, other legs
+    +-- ReferenceRaced        same reference, posted by someone else at the same moment
+    +-- UnknownAccount        no such account in this book and currency
+    +-- AccountClosed         the account takes no more postings
+    +-- AmountOutOfRange      an amount, a balance or a number of legs that the books cannot hold
+    +-- FloorBroken           a wallet would fall below its floor
+    +-- Unbalanced            debits and credits differ
 """
 
 
@@ -32,6 +35,24 @@ class ReferenceConflict(PostingRefused):
     """The reference was used before for a transaction with other legs."""
 
     code = "reference_conflict"
+
+
+class ReferenceRaced(PostingRefused):
+    """The reference was posted by someone else at the same moment; a new try finds that posting."""
+
+    code = "reference_raced"
+
+
+class AccountClosed(PostingRefused):
+    """An account was closed and takes no more postings."""
+
+    code = "account_closed"
+
+
+class AmountOutOfRange(PostingRefused):
+    """An amount, a balance or a number of legs is beyond what the books can hold."""
+
+    code = "amount_out_of_range"
 
 
 class UnknownAccount(PostingRefused):

@@ -1,4 +1,4 @@
-"""Public ids: a prefix that says what it is, and a UUIDv7 in Crockford base 32 (26 characters, sorts by time)."""
+"""Public ids: a prefix that says what it is, and a UUIDv7 in Crockford base 32 (26 characters, by time)."""
 
 from typing import Final
 from uuid import UUID

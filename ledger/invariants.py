@@ -1,7 +1,7 @@
 """Checks that re-derive the books from their entries. Each returns violations; an empty list means it holds.
 
-The database refuses these states already (`ledger/sql/guards.sql`); the checks exist for what a superuser, a restored
-backup or a bug in a guard could have done.
+The database refuses these states already (`ledger/sql/guards.sql`); the checks exist for what a superuser, a
+restored backup or a bug in a guard could have done.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ _CHECKS: dict[str, str] = {
          GROUP BY t.id HAVING count(e.id) <> t.leg_count OR count(e.id) < 2""",
     "entry_has_its_transaction": """
         SELECT 'entry ' || e.id || ' has no transaction in its book' FROM ledger_entry e
-         WHERE NOT EXISTS (SELECT 1 FROM ledger_transaction t WHERE t.id = e.transaction_id AND t.book_id = e.book_id)""",
+         WHERE NOT EXISTS (SELECT 1 FROM ledger_transaction t
+                            WHERE t.id = e.transaction_id AND t.book_id = e.book_id
+                              AND t.effective_at = e.effective_at)""",
     "book_sums_to_zero": """
         SELECT 'book ' || book_id || ' sums to ' || sum(CASE side WHEN 'D' THEN amount ELSE -amount END)
                || ' ' || currency
@@ -55,8 +57,8 @@ _CHECKS: dict[str, str] = {
          WHERE (b.debits, b.credits, b.version)
                IS DISTINCT FROM (coalesce(e.debits, 0), coalesce(e.credits, 0), coalesce(e.n, 0))""",
     "versions_have_no_gap": """
-        SELECT 'account ' || account_id || ' has versions up to ' || max(account_version) || ' in ' || count(*)
-               || ' entries'
+        SELECT 'account ' || account_id || ' has versions up to ' || max(account_version) || ' in '
+               || count(*) || ' entries'
           FROM ledger_entry WHERE account_version IS NOT NULL GROUP BY account_id
         HAVING max(account_version) <> count(*) OR min(account_version) <> 1""",
     "running_balance_follows": """

@@ -1,8 +1,8 @@
-"""The tables of the books. Rows are written by the SQL functions in `ledger/sql` only, never through these models.
+"""The tables of the books. The SQL functions in `ledger/sql` write the rows, never these models.
 
-The models exist for reading, for the admin and for migrations. Composite foreign keys, triggers and functions that
-guard the tables live in `ledger/sql/guards.sql`; foreign keys declared here carry no constraint of their own
-(`db_constraint=False`) because the composite ones there are stricter.
+The models exist for reading, for the admin and for migrations. The triggers that guard the tables live in
+`ledger/sql/guards.sql`; foreign keys of entries and transactions carry no constraint of their own
+(`db_constraint=False`) because the triggers check the same and more, per statement instead of per leg.
 """
 
 from django.db import models
@@ -95,7 +95,6 @@ class Account(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint("book", "code", name="account_code_is_unique_in_its_book"),
-            models.UniqueConstraint("id", "book", "currency", name="account_belongs_to_one_book_and_currency"),
         ]
 
     def __str__(self) -> str:
@@ -105,8 +104,8 @@ class Account(models.Model):
 class Balance(models.Model):
     """The balance row of an authorizing account: gross debits and credits, version, floor.
 
-    Every entry of the account carries the version and balance that it led to, unique together with the account, so a
-    lost or doubled update cannot commit.
+    Every entry of the account carries the version and balance that it led to, unique together with the
+    account, so a lost or doubled update cannot commit.
     """
 
     account = models.OneToOneField(Account, models.PROTECT, primary_key=True)
@@ -127,6 +126,9 @@ class Balance(models.Model):
             ),
         ]
 
+    def __str__(self) -> str:
+        return f"balance of account {self.account_id}"
+
     @property
     def amount(self) -> int:
         """Return the balance in minor units, positive on the account's normal side."""
@@ -134,7 +136,7 @@ class Balance(models.Model):
 
 
 class Transaction(models.Model):
-    """A journal: two or more entries that were committed together for one reason. Never changed, never deleted."""
+    """A journal: two or more entries, committed together for one reason. Never changed, never deleted."""
 
     public_id = models.UUIDField(unique=True)
     book = models.ForeignKey(Book, models.PROTECT, db_constraint=False, db_index=False)
@@ -151,10 +153,10 @@ class Transaction(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint("book", "reference", name="reference_is_unique_in_its_book"),
-            models.UniqueConstraint("id", "book", name="transaction_belongs_to_one_book"),
             models.CheckConstraint(condition=Q(leg_count__gte=2), name="transaction_has_two_legs_or_more"),
             models.CheckConstraint(
-                condition=Q(kind__in=[str(kind) for kind in TransactionKind]), name="transaction_kind_is_known"
+                condition=Q(kind__in=[str(kind) for kind in TransactionKind]),
+                name="transaction_kind_is_known",
             ),
         ]
 
@@ -185,9 +187,22 @@ class Entry(models.Model):
             models.CheckConstraint(condition=Q(side__in=["D", "C"]), name="entry_side_is_debit_or_credit"),
             models.CheckConstraint(condition=Q(leg__gte=1), name="entry_legs_count_from_one"),
             models.UniqueConstraint("transaction", "leg", name="entry_leg_is_unique_in_its_transaction"),
-            models.UniqueConstraint("account", "account_version", name="account_version_is_used_once"),
+            models.UniqueConstraint(
+                "account",
+                "account_version",
+                condition=Q(account_version__isnull=False),
+                name="account_version_is_used_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(account_version__isnull=True, balance_after__isnull=True)
+                | Q(account_version__gte=1, balance_after__isnull=False),
+                name="entry_version_and_balance_come_together",
+            ),
         ]
         indexes = [models.Index("account", "id", name="entry_by_account")]
+
+    def __str__(self) -> str:
+        return f"leg {self.leg} of transaction {self.transaction_id}"
 
     @property
     def signed(self) -> int:

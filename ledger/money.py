@@ -1,4 +1,4 @@
-"""Money: an integer of minor units and a currency. Pure Python; never a float, never a rounding that loses a cent."""
+"""Money: an integer of minor units and a currency. Pure Python; never a float, no cent lost in rounding."""
 
 from __future__ import annotations
 
@@ -9,22 +9,29 @@ from typing import Final
 
 from ledger.errors import MoneyError
 
-# ISO 4217 (amendment 179): currencies whose minor unit is not 2. Every other active code has two decimals.
-_EXPONENTS: Final = {
-    **dict.fromkeys(
-        "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0
-    ),
-    **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
-    **dict.fromkeys("CLF UYW".split(), 4),
+# ISO 4217 (amendment 179): the active codes by number of decimals.
+_BY_EXPONENT: Final = {
+    0: """
+        BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF
+    """,
+    2: """
+        AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CNY
+        COP CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF
+        IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR
+        MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG
+        SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD UYU UZS VED VES
+        WST XCD XCG YER ZAR ZMW ZWG
+    """,
+    3: """
+        BHD IQD JOD KWD LYD OMR TND
+    """,
+    4: """
+        CLF UYW
+    """,
 }
-_TWO_DECIMALS: Final = (
-    "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CNY COP CRC CUP "
-    "CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS INR IRR JMD KES "
-    "KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK "
-    "NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB "
-    "TJS TMT TOP TRY TTD TWD TZS UAH USD UYU UZS VED VES WST XCD XCG YER ZAR ZMW ZWG"
-).split()
-EXPONENTS: Final[dict[str, int]] = {**dict.fromkeys(_TWO_DECIMALS, 2), **_EXPONENTS}
+EXPONENTS: Final[dict[str, int]] = {
+    code: exponent for exponent, codes in _BY_EXPONENT.items() for code in codes.split()
+}
 
 # 12 integer digits keep every amount, and sums of many, far below the bigint limit even with 4 decimals.
 MAX_INTEGER_DIGITS: Final = 12
@@ -50,15 +57,15 @@ class Money:
     def parse(cls, text: str, currency: str) -> Money:
         """Read a positive decimal string of major units ("19.99" EUR, "1999" JPY).
 
-        Raises `MoneyError` for anything else: a sign, an exponent, too many decimals, zero, other digits than 0-9.
+        Raises `MoneyError` for anything else: sign, exponent, too many decimals, zero, other digits than 0-9.
         """
         exponent = exponent_of(currency)
         if not isinstance(text, str):
-            raise MoneyError("must be a decimal string in major units, for example \"19.99\"")
+            raise MoneyError('must be a decimal string in major units, for example "19.99"')
         match = _DECIMAL.fullmatch(text)
         if match is None:
             raise MoneyError(
-                f"must be a decimal string of up to {MAX_INTEGER_DIGITS} integer digits, for example \"19.99\""
+                f'must be a decimal string of up to {MAX_INTEGER_DIGITS} integer digits, for example "19.99"'
             )
         fraction = match[2] or ""
         if len(fraction) > exponent:
@@ -94,7 +101,7 @@ def format_minor(minor: int, currency: str) -> str:
 def allocate(total: int, weights: Sequence[int]) -> list[int]:
     """Split an integer in proportion to non-negative weights by largest remainder.
 
-    Deterministic: equal remainders go to the earlier part. All weights zero: everything goes to the first part.
+    Deterministic: equal remainders go to the earlier part. All weights zero: the first part gets all.
     """
     if not weights or any(weight < 0 for weight in weights) or total < 0:
         raise MoneyError("allocation needs a total >= 0 and at least one weight, none negative")

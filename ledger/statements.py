@@ -76,9 +76,7 @@ SELECT o.balance, e.side, e.amount, e.id, e.transaction_id, t.public_id, t.kind,
 """
 
 
-def statement(
-    account: Account, *, before: int | None = None, after: int | None = None, limit: int = 50
-) -> Statement:
+def statement(account: Account, *, before: int | None = None, after: int | None = None, limit: int = 50) -> Statement:
     """Return one page of an account's entries: the newest, those `before` an entry id, or those `after` one.
 
     Give at most one of `before` and `after`. One statement; at most `MAX_LINES` lines.

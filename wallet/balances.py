@@ -40,6 +40,4 @@ def of_wallets(wallets: Sequence[Wallet]) -> list[WalletBalance]:
     }
     found = balances.of_codes(book_id, codes.values())
     amounts = {key: found[code].balance if code in found else 0 for key, code in codes.items()}
-    return [
-        WalletBalance(wallet, *(amounts[wallet.pk, part] for part in chart.SELLER_PARTS)) for wallet in wallets
-    ]
+    return [WalletBalance(wallet, *(amounts[wallet.pk, part] for part in chart.SELLER_PARTS)) for wallet in wallets]

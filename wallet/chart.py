@@ -1,6 +1,6 @@
 """The chart of accounts: which accounts exist, of what type, and which of them may be hot.
 
-Sellers' accounts are *authorizing*: one balance row each, locked, never below zero. Everything that many payments
+Sellers' accounts are *authorizing*: one balance row each, locked, never below zero. What many payments
 touch at once (clearing, fees) is *recording*: entries only, no row lock.
 """
 

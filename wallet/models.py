@@ -1,4 +1,4 @@
-"""Wallet: a seller's money in one currency. It stores no amount: its balances are those of its ledger accounts."""
+"""Wallet: a seller's money in one currency. It stores no amount: its ledger accounts have the balances."""
 
 from django.db import models
 from django.db.models.functions import Now
@@ -7,7 +7,7 @@ from ledger.models import Book, Currency
 
 
 class Wallet(models.Model):
-    """Names the wallet. `seller` is the seller's public id; the accounts are found by code (wallet/chart.py)."""
+    """Names the wallet. `seller` is the seller's public id; accounts are found by code (wallet/chart.py)."""
 
     public_id = models.UUIDField(unique=True)
     book = models.ForeignKey(Book, models.PROTECT, db_index=False)

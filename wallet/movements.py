@@ -1,4 +1,6 @@
-"""Movements: the verbs of money. Only this module knows debit and credit; docs/reference/movements.md lists the legs.
+"""Movements: the verbs of money. Only this module knows debit and credit.
+
+docs/reference/movements.md lists the legs of each verb.
 
 Each verb builds a `Movement`; `record` posts any number of them in one round trip. References make every verb
 idempotent: recording the same movement again writes nothing.
@@ -61,7 +63,14 @@ def settle_charge(
 
 
 def late_success(
-    *, book_id: int, reference: str, psp_account: str, currency: str, amount: int, effective_at: datetime, actor: str
+    *,
+    book_id: int,
+    reference: str,
+    psp_account: str,
+    currency: str,
+    amount: int,
+    effective_at: datetime,
+    actor: str,
 ) -> Movement:
     """Book money that arrived for a cancelled or expired order: it belongs to the buyer and is refunded."""
     return _movement(
@@ -75,7 +84,14 @@ def late_success(
 
 
 def settle_refund(
-    *, book_id: int, reference: str, psp_account: str, currency: str, amount: int, effective_at: datetime, actor: str
+    *,
+    book_id: int,
+    reference: str,
+    psp_account: str,
+    currency: str,
+    amount: int,
+    effective_at: datetime,
+    actor: str,
 ) -> Movement:
     """Book a refund that the PSP has paid out."""
     return _movement(
@@ -89,9 +105,16 @@ def settle_refund(
 
 
 def refund_returned(
-    *, book_id: int, reference: str, psp_account: str, currency: str, amount: int, effective_at: datetime, actor: str
+    *,
+    book_id: int,
+    reference: str,
+    psp_account: str,
+    currency: str,
+    amount: int,
+    effective_at: datetime,
+    actor: str,
 ) -> Movement:
-    """Book a refund that failed after it was settled: the money is back at the PSP and still owed to the buyer."""
+    """Book a refund that failed after it was settled: the money is back and still owed to the buyer."""
     return _movement(
         TransactionKind.REFUND_RETURNED,
         reference,
@@ -103,7 +126,7 @@ def refund_returned(
 
 
 def record(movements: Sequence[Movement], *, now: datetime) -> list[Posted]:
-    """Post movements, all or none, in the caller's database transaction; opens accounts and wallets as needed.
+    """Post movements, all or none, in the caller's database transaction; open accounts and wallets as needed.
 
     Idempotent by reference. Takes balance locks: call it last in the business transaction. Raises what
     `ledger.posting.post` raises.
@@ -118,8 +141,7 @@ def record(movements: Sequence[Movement], *, now: datetime) -> list[Posted]:
             kind=movement.kind,
             reference=movement.reference,
             legs=tuple(
-                Leg(ids[spec.book_id, spec.code], spec.currency, side, amount)
-                for side, spec, amount in movement.lines
+                Leg(ids[spec.book_id, spec.code], spec.currency, side, amount) for side, spec, amount in movement.lines
             ),
             effective_at=movement.effective_at,
             actor=movement.actor,
