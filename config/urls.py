@@ -1,5 +1,23 @@
 """Addresses of the web process: the API, the hosted page, PSP notifications, health."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, include, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from payments.api import notifications, operations, reading
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("api/v1/", include("payments.api.urls")),
+    path("webhooks/psp/<str:psp>/<str:psp_account>", notifications.receive),
+    path("checkout/", include("payments.checkout.urls")),
+    path("healthz", operations.healthz),
+    path("readyz", operations.readyz),
+    path("metrics", operations.metrics),
+    path("api/schema/", reading.schema),
+    path("api/docs/", reading.documentation),
+    path("api/docs/errors/", reading.errors),
+    path("static/<path:path>", reading.asset),
+]
+
+handler400 = "payments.api.errors.bad_request"
+handler403 = "payments.api.errors.permission_denied"
+handler404 = "payments.api.errors.page_not_found"
+handler500 = "payments.api.errors.server_error"

@@ -154,9 +154,7 @@ CATALOGUE: Final[dict[str, Listed]] = {
         "Idempotency-Key does not belong here",
         "In a bulk request each item has its own `idempotency_key`.",
     ),
-    "invalid_cursor": Listed(
-        400, "The cursor is not valid", "Use `next_cursor` of the page before, unchanged."
-    ),
+    "invalid_cursor": Listed(400, "The cursor is not valid", "Use `next_cursor` of the page before, unchanged."),
     "bad_request": Listed(400, "The request cannot be understood", "Check address, headers and encoding."),
     "length_required": Listed(411, "Content-Length is required", "Do not send the body in chunks."),
     "method_not_allowed": Listed(405, "This method is not allowed here", "See the `Allow` header."),
@@ -183,29 +181,41 @@ CATALOGUE: Final[dict[str, Listed]] = {
     "scope_missing": Listed(403, "The key may not do this", "Use a key with the scope that `detail` names."),
     "administrator_required": Listed(403, "Only an administrator may do this", "Use an administrator's key."),
     # What exists, and in which state
-    "not_found": Listed(
-        404, "There is no such object", "Check the id, and that the key is of the right mode."
-    ),
+    "not_found": Listed(404, "There is no such object", "Check the id, and that the key is of the right mode."),
     "checkout_id_conflict": Listed(
         409, "This checkout_id has other content", "A checkout keeps its content: use a new checkout_id."
     ),
-    "seller_exists": Listed(
-        409, "A seller with this external_id exists", "Read it, or choose another external_id."
+    "seller_exists": Listed(409, "A seller with this external_id exists", "Read it, or choose another external_id."),
+    "psp_account_exists": Listed(
+        409, "An account of another PSP has this code", "Choose another `code` for the account."
     ),
-    "invalid_state": Listed(
-        409, "The object's state does not allow this", "Read the object and decide again."
-    ),
+    "invalid_state": Listed(409, "The object's state does not allow this", "Read the object and decide again."),
     "idempotency_in_progress": Listed(
         409, "The same request is still running", "Repeat it after `Retry-After` seconds.", retryable=True
     ),
     "idempotency_key_reused": Listed(
         422, "This Idempotency-Key was used for another request", "Use a new key for a new request."
     ),
-    "psp_account_missing": Listed(
-        422, "The merchant has no PSP account", "Add one with PUT /merchants/{id}/psp-accounts/{psp}."
+    "no_psp_account": Listed(
+        409, "The merchant has no PSP account", "Add one with PUT /merchants/{id}/psp-accounts/{psp}."
     ),
+    "payment_not_processable": Listed(
+        409, "Nothing of the payment can be started", "It is paid, cancelled or expired: read it."
+    ),
+    "payment_in_progress": Listed(409, "The payment is under way", "Wait for its result, then decide.", retryable=True),
+    "payment_not_capturable": Listed(409, "Nothing is authorized", "Only authorized orders can be captured."),
+    "payment_not_cancellable": Listed(409, "Nothing is left to cancel", "Refund what was paid."),
+    "hosted_page_open": Listed(
+        409, "The payment is open on the PSP's own page", "Let the buyer finish there, or cancel the payment."
+    ),
+    "outcome_unknown": Listed(
+        409,
+        "The outcome of an earlier try is unknown",
+        "A person is looking at it: do not pay in another way.",
+    ),
+    "receipt_not_ready": Listed(409, "The order is not paid", "There is a receipt after SUCCESS."),
     "amount_mismatch": Listed(422, "The amount differs", "Send the order's own amount, or none."),
-    "amount_exceeds_authorized": Listed(
+    "capture_exceeds_authorized": Listed(
         422, "The amount is more than what is held", "Capture at most what was authorized for the order."
     ),
     # PSP notifications

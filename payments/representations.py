@@ -263,6 +263,7 @@ def _failure(stored: Mapping[str, Any]) -> Object:
 def _stored(value: Any) -> Any:
     """Return a column's value; a row that is not saved yet has the default that the database will fill in."""
     if isinstance(value, DatabaseDefault):
-        assert isinstance(value.expression, Value)
-        return value.expression.value
+        (default,) = value.get_source_expressions()
+        assert isinstance(default, Value)
+        return default.value
     return value

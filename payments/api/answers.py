@@ -1,0 +1,358 @@
+"""The objects of the API as models, for the OpenAPI document only.
+
+Answers are made by `payments/representations.py`; a test validates real answers against these models, which refuse
+what they do not know, so neither can change without the other.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Object(BaseModel):
+    """Base: every field is always there."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Failure(Object):
+    """Why an order or charge failed."""
+
+    code: str
+    message: str
+    retryable_by_buyer: bool
+
+
+class NextAction(Object):
+    """What the buyer must do."""
+
+    type: str
+    url: str
+
+
+class PaymentMethodDetails(Object):
+    """The method as the PSP describes it; never more than this of a card."""
+
+    type: str
+    funding: str = ""
+    brand: str = ""
+    last4: str = ""
+
+
+class PaymentOrder(Object):
+    """The part of a checkout that goes to one seller."""
+
+    id: str
+    object: Literal["payment_order"]
+    reference: str
+    seller: str
+    amount: str
+    currency: str
+    platform_fee: str
+    status: Literal["NOT_STARTED", "EXECUTING", "AUTHORIZED", "SUCCESS", "FAILED", "CANCELLED", "EXPIRED"]
+    failure: Failure | None
+    ledger_updated: bool
+    wallet_updated: bool
+    amount_captured: str
+    amount_refunded: str
+    delivered_at: str | None
+    charge: str
+    payment: str
+    checkout_id: str
+    payment_method_details: PaymentMethodDetails | None
+    description: str
+    metadata: dict[str, str]
+
+
+class Payment(Object):
+    """A checkout and its orders."""
+
+    id: str
+    object: Literal["payment"]
+    checkout_id: str
+    status: Literal[
+        "requires_payment_method",
+        "processing",
+        "requires_action",
+        "requires_capture",
+        "succeeded",
+        "partially_succeeded",
+        "failed",
+        "cancelled",
+        "expired",
+    ]
+    amount: str
+    currency: str
+    amount_captured: str
+    amount_refunded: str
+    is_payment_done: bool
+    charge_mode: Literal["single", "per_order"]
+    capture: Literal["automatic", "manual"]
+    checkout_url: str
+    client_token: str
+    next_action: NextAction | None
+    payment_orders: list[PaymentOrder]
+    result: Literal["success", "in_progress", "failed"]
+    ledger_updated: bool
+    wallet_updated: bool
+    buyer: dict[str, Any]
+    metadata: dict[str, str]
+    created_at: str
+    version: int
+
+
+class Payments(Object):
+    """One page of payments."""
+
+    data: list[Payment]
+    next_cursor: str | None
+
+
+class PaymentOrders(Object):
+    """One page of payment orders."""
+
+    data: list[PaymentOrder]
+    next_cursor: str | None
+
+
+class FieldProblem(Object):
+    """One bad field."""
+
+    field: str
+    code: str
+    detail: str
+
+
+class Problem(Object):
+    """A refusal (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+    retryable: bool
+    outcome: Literal["none", "unknown", "executed"]
+    errors: list[FieldProblem]
+
+
+class BulkItem(Object):
+    """The answer to one payment of a bulk request: `payment` or `error`."""
+
+    status: int
+    payment: Payment | None = None
+    error: Problem | None = None
+    replayed: bool = False
+
+
+class Bulk(Object):
+    """The answers to a bulk request, in the order of its payments."""
+
+    data: list[BulkItem]
+
+
+class Charge(Object):
+    """One object at the PSP and the orders that it pays."""
+
+    id: str
+    object: Literal["charge"]
+    payment: str
+    payment_orders: list[str]
+    status: str
+    amount: str
+    amount_captured: str
+    currency: str
+    psp: str
+    psp_account: str
+    psp_id: str | None
+    payment_method_details: PaymentMethodDetails | None
+    next_action: NextAction | None
+    failure: Failure | None
+    created_at: str
+
+
+class PspError(Object):
+    """What went wrong with a call."""
+
+    code: str
+    message: str
+
+
+class PspOperation(Object):
+    """One call to the PSP."""
+
+    id: str
+    object: Literal["psp_operation"]
+    type: str
+    payment: str
+    charge: str | None
+    amount: str
+    currency: str
+    psp: str
+    psp_account: str
+    psp_id: str | None
+    state: str
+    outcome: str | None
+    error: PspError | None
+    psp_request_id: str | None
+    tries: int
+    created_at: str
+    sent_at: str | None
+    closed_at: str | None
+
+
+class PspOperations(Object):
+    """Every call that a payment led to."""
+
+    data: list[PspOperation]
+    next_cursor: None
+
+
+class Leg(Object):
+    """One entry of a posting."""
+
+    account: str
+    side: Literal["debit", "credit"]
+    amount: str
+    currency: str
+
+
+class Fact(Object):
+    """One thing that happened."""
+
+    at: str
+    type: str
+    subject: str
+    summary: str
+    data: dict[str, Any]
+    legs: list[Leg]
+
+
+class Timeline(Object):
+    """Every fact of a payment in order of time."""
+
+    data: list[Fact]
+    next_cursor: None
+
+
+class Payee(Object):
+    """Who was paid."""
+
+    id: str
+    name: str
+    country: str
+
+
+class Receipt(Object):
+    """What a buyer paid to whom with one order."""
+
+    id: str
+    object: Literal["receipt"]
+    payment: str
+    checkout_id: str
+    reference: str
+    description: str
+    amount: str
+    amount_refunded: str
+    currency: str
+    payee: Payee
+    payment_method_details: PaymentMethodDetails | None
+    paid_at: str
+
+
+class FeePlan(Object):
+    """What the platform keeps of a sale."""
+
+    name: str
+    basis_points: int
+    fixed: dict[str, str]
+
+
+class Seller(Object):
+    """Who is owed money."""
+
+    id: str
+    object: Literal["seller"]
+    external_id: str
+    name: str
+    country: str
+    email: str
+    default_currency: str
+    fee_plan: FeePlan | None
+    payout_schedule: dict[str, str]
+    kyc_status: Literal["unverified", "pending", "verified", "rejected"]
+    metadata: dict[str, str]
+    created_at: str
+
+
+class Sellers(Object):
+    """One page of sellers."""
+
+    data: list[Seller]
+    next_cursor: str | None
+
+
+class Wallet(Object):
+    """What a seller has in one currency."""
+
+    id: str
+    object: Literal["wallet"]
+    seller: str
+    currency: str
+    pending: str
+    available: str
+    reserved: str
+    in_transit: str
+    debt: str
+    balance: str
+
+
+class Wallets(Object):
+    """A seller's wallets, one per currency."""
+
+    data: list[Wallet]
+    next_cursor: None
+
+
+class PspAccount(Object):
+    """A merchant's account at a PSP; its secrets are masked."""
+
+    id: str
+    object: Literal["psp_account"]
+    psp: str
+    code: str
+    base_url: str | None
+    api_key: str
+    webhook_secret: str | None
+    webhook_url: str
+    payout_mode: Literal["psp", "bank"]
+    created_at: str
+
+
+class MerchantBook(Object):
+    """One of a merchant's books."""
+
+    mode: Literal["test", "live"]
+    house_seller: str | None
+    psp_accounts: list[PspAccount]
+
+
+class Merchant(Object):
+    """An e-commerce site."""
+
+    id: str
+    object: Literal["merchant"]
+    name: str
+    status: Literal["active", "suspended"]
+    books: list[MerchantBook]
+    created_at: str
+
+
+class MerchantWithSecrets(Merchant):
+    """A merchant that was just made: the only answer with its key and signing secret."""
+
+    api_key: str
+    signing_secret: str

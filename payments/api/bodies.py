@@ -1,0 +1,372 @@
+"""The bodies and queries of the API: strict models that refuse what they do not know.
+
+They check the shape of one field at a time. What depends on several fields, or on the database, is checked where it is
+known (`new_payments` for a checkout). Errors become the API's field errors, all at once; a message never repeats the
+value that was sent.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from ledger.errors import MoneyError
+from ledger.money import EXPONENTS, Money
+from payments.errors import FIELD_CODES, FieldError, Invalid
+
+MAX_ORDERS: Final = 100
+MAX_PAYMENTS: Final = 500
+MAX_ERRORS: Final = 100
+_MAX_METADATA_KEYS: Final = 50
+_FINEST: Final = "CLF"  # four decimals: the form of an amount whose currency is not known
+_EMAIL: Final = re.compile(r"[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)+")
+_COUNTRY: Final = re.compile(r"[A-Z]{2}", re.ASCII)
+
+Method = Literal["card", "wallet", "qr"]
+METHODS: Final[tuple[Method, ...]] = ("card", "wallet", "qr")
+
+
+def _amount(value: object) -> object:
+    try:
+        Money.parse(value, _FINEST)  # type: ignore[arg-type] # what is no text is refused by it
+    except MoneyError as error:
+        reason = "has too many decimals" if _FINEST in str(error) else str(error)
+        raise PydanticCustomError("invalid_amount", "{reason}", {"reason": reason}) from None
+    return value
+
+
+def _currency(value: object) -> object:
+    if not isinstance(value, str) or value not in EXPONENTS:
+        raise PydanticCustomError("invalid_currency", "must be an ISO 4217 code in capitals, for example EUR")
+    return value
+
+
+def _country(value: str) -> str:
+    if not _COUNTRY.fullmatch(value):
+        raise PydanticCustomError("invalid_country", "must be an ISO 3166 code of two capitals, for example DE")
+    return value
+
+
+def _email(value: str) -> str:
+    if value and not _EMAIL.fullmatch(value):
+        raise PydanticCustomError("invalid_email", "must be an e-mail address")
+    return value
+
+
+def _printable(value: str) -> str:
+    if not value.isprintable():
+        raise PydanticCustomError("invalid_value", "must not hold control characters")
+    return value
+
+
+def _web_address(value: str) -> str:
+    if not value:
+        return value
+    try:
+        parts = urlsplit(value)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.username is None
+        good = good and (parts.port is None or parts.port > 0)
+    except ValueError:
+        good = False
+    if not good or not value.isprintable() or any(character in value for character in ' "<>\\^`{|}'):
+        raise PydanticCustomError("invalid_url", "must be an absolute http or https address")
+    return value
+
+
+def _metadata(value: object) -> object:
+    if not isinstance(value, dict):
+        raise PydanticCustomError("invalid_type", "must be an object of texts")
+    if len(value) > _MAX_METADATA_KEYS:
+        raise PydanticCustomError("too_long", "holds more than 50 keys")
+    for key, text in value.items():
+        if not isinstance(text, str):
+            raise PydanticCustomError("invalid_type", "every value must be a text")
+        if not 1 <= len(key) <= 40 or len(text) > 500:
+            raise PydanticCustomError("too_long", "keys have 1 to 40 characters, values at most 500")
+    return value
+
+
+def _token(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_\-]{1,255}", value, re.ASCII):
+        raise PydanticCustomError("invalid_token", "must be a token of a PSP: letters, digits, _ and -")
+    return value
+
+
+def _each_once(value: list[str]) -> list[str]:
+    if len(set(value)) != len(value):
+        raise PydanticCustomError("duplicate", "names a method twice")
+    return value
+
+
+Amount = Annotated[str, BeforeValidator(_amount), Field(examples=["19.99"])]
+Currency = Annotated[str, BeforeValidator(_currency), Field(examples=["EUR"])]
+Country = Annotated[str, AfterValidator(_country), Field(examples=["DE"])]
+Email = Annotated[str, StringConstraints(max_length=254), AfterValidator(_email)]
+Metadata = Annotated[dict[str, str], BeforeValidator(_metadata)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_printable)]
+Reference = Annotated[str, StringConstraints(max_length=255), AfterValidator(_printable)]
+Token = Annotated[str, AfterValidator(_token), Field(examples=["pm_card_visa"])]
+WebAddress = Annotated[str, StringConstraints(max_length=2048), AfterValidator(_web_address)]
+
+
+class Body(BaseModel):
+    """Base: strict types, no unknown fields, immutable."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+
+
+class Buyer(Body):
+    """Who pays. All of it is optional; nothing depends on `kind`."""
+
+    id: Annotated[str, StringConstraints(max_length=255), AfterValidator(_printable)] | None = None
+    kind: Literal["person", "organisation"] = "person"
+    name: Name | None = None
+    email: Email | None = None
+    phone: Annotated[str, StringConstraints(max_length=40), AfterValidator(_printable)] | None = None
+    country: Country | None = None
+
+
+class PaymentMethod(Body):
+    """A token of the PSP that stands for the buyer's card, wallet or account."""
+
+    token: Token
+
+
+class NewOrder(Body):
+    """The part of a checkout that goes to one seller."""
+
+    reference: Reference = ""
+    seller: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+    amount: Amount
+    currency: Currency | None = None
+    description: Annotated[str, StringConstraints(max_length=500)] = ""
+    metadata: Metadata = Field(default_factory=dict)
+
+
+class NewPayment(Body):
+    """A checkout. One of `payment_orders`, `items` or `amount` says what is paid."""
+
+    checkout_id: Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(_printable)]
+    payment_type: Literal["pay_in"] = "pay_in"
+    currency: Currency
+    amount: Amount | None = None
+    buyer: Buyer = Field(default_factory=Buyer)
+    payment_orders: Annotated[list[NewOrder], Field(min_length=1, max_length=MAX_ORDERS)] | None = None
+    items: Annotated[list[NewOrder], Field(min_length=1, max_length=1000)] | None = None
+    payment_method: PaymentMethod | None = None
+    payment_method_types: Annotated[
+        list[Method], Field(min_length=1, max_length=3), AfterValidator(_each_once)
+    ] = Field(default_factory=lambda: list(METHODS))
+    charge_mode: Literal["single", "per_order"] = "single"
+    capture: Literal["automatic", "manual"] = "automatic"
+    return_url: WebAddress = ""
+    metadata: Metadata = Field(default_factory=dict)
+
+
+class NewBulkPayment(NewPayment):
+    """A checkout of a bulk request, with a key of its own."""
+
+    idempotency_key: Annotated[str, StringConstraints(min_length=1, max_length=255)]
+
+
+class NewBulk(Body):
+    """Up to 500 checkouts; each is answered on its own."""
+
+    payments: Annotated[list[NewBulkPayment], Field(min_length=1, max_length=MAX_PAYMENTS)]
+
+
+class Process(Body):
+    """Pay what is unpaid of a payment."""
+
+    payment_method: PaymentMethod
+
+
+class ProcessOrder(Process):
+    """Pay one order; an amount given must be the order's own."""
+
+    amount: Amount | None = None
+
+
+class CaptureOrder(Body):
+    """How much of one order to capture."""
+
+    id: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    amount: Amount
+
+
+class Capture(Body):
+    """All (`{}`), a part of the only order (`amount`), or parts of some (`payment_orders`)."""
+
+    amount: Amount | None = None
+    payment_orders: Annotated[
+        list[CaptureOrder], Field(min_length=1, max_length=MAX_ORDERS)
+    ] | None = None
+
+
+class Cancel(Body):
+    """Nothing to say."""
+
+
+class NewFeePlan(Body):
+    """What the platform keeps: basis points of the amount, and a fixed part per currency and order."""
+
+    basis_points: Annotated[int, Field(ge=0, le=10_000)]
+    fixed: dict[Currency, Amount] = Field(default_factory=dict)
+
+
+class PayoutSchedule(Body):
+    """When a seller is paid out, and from which balance on."""
+
+    interval: Literal["manual", "on_release", "daily", "weekly", "monthly"] = "manual"
+    minimum: Amount | None = None
+
+
+class NewSeller(Body):
+    """Who is owed money. `fee_plan` replaces the merchant's own for this seller."""
+
+    external_id: Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_printable)]
+    name: Name
+    country: Country
+    email: Email = ""
+    default_currency: Currency
+    fee_plan: NewFeePlan | None = None
+    payout_schedule: PayoutSchedule = Field(default_factory=PayoutSchedule)
+    metadata: Metadata = Field(default_factory=dict)
+
+
+class NewMerchant(Body):
+    """An e-commerce site. It gets a book, a key, a fee plan and a house seller."""
+
+    name: Name
+    mode: Literal["test", "live"] = "test"
+    country: Country = "DE"
+    default_currency: Currency = "EUR"
+    fee_plan: NewFeePlan = Field(default_factory=lambda: NewFeePlan(basis_points=1000))
+
+
+class PspCredentials(Body):
+    """A merchant's account at a PSP. Secrets are sealed and never shown again."""
+
+    code: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_\-]{0,31}$")] | None = None
+    mode: Literal["test", "live"] = "test"
+    api_key: Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$")]
+    webhook_secret: Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$")] | None = (
+        None
+    )
+    base_url: Annotated[str, StringConstraints(max_length=200), AfterValidator(_web_address)] = ""
+    payout_mode: Literal["psp", "bank"] = "psp"
+
+
+class Page(BaseModel):
+    """Query of a list."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
+    cursor: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
+
+
+class PaymentsPage(Page):
+    """Query of `GET /payments`."""
+
+    checkout_id: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
+    status: (
+        Literal[
+            "requires_payment_method",
+            "processing",
+            "requires_action",
+            "requires_capture",
+            "succeeded",
+            "partially_succeeded",
+            "failed",
+            "cancelled",
+            "expired",
+        ]
+        | None
+    ) = None
+    created_after: datetime | None = None
+
+
+class PaymentOrdersPage(Page):
+    """Query of `GET /payment-orders`."""
+
+    status: (
+        Literal["NOT_STARTED", "EXECUTING", "AUTHORIZED", "SUCCESS", "FAILED", "CANCELLED", "EXPIRED"] | None
+    ) = None
+    seller: Annotated[str, StringConstraints(min_length=1, max_length=100)] | None = None
+    reference: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
+    checkout_id: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
+
+
+class SellersPage(Page):
+    """Query of `GET /sellers`."""
+
+    external_id: Annotated[str, StringConstraints(min_length=1, max_length=100)] | None = None
+
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+_CODES: Final = {
+    "missing": "required",
+    "extra_forbidden": "unknown_field",
+    "literal_error": "invalid_value",
+    "enum": "invalid_value",
+    "string_pattern_mismatch": "invalid_value",
+    "greater_than_equal": "invalid_value",
+    "less_than_equal": "invalid_value",
+    "string_too_short": "too_short",
+    "too_short": "too_short",
+    "string_too_long": "too_long",
+    "too_long": "too_long",
+    "int_parsing": "invalid_value",
+}
+_DETAILS: Final = {
+    "required": "this field is required",
+    "unknown_field": "this field does not exist",
+    "invalid_type": "this field has another type",
+}
+
+
+def read(model: type[_Model], value: object) -> _Model:
+    """Check a value against a model. Raises `Invalid` with every bad field."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise invalid(field_errors(error)) from None
+
+
+def invalid(errors: Sequence[FieldError]) -> Invalid:
+    """Return the refusal of a request whose fields are wrong."""
+    names = ", ".join(dict.fromkeys(error.field for error in errors[:10]))
+    return Invalid("invalid_request", f"wrong: {names}", errors=errors[:MAX_ERRORS])
+
+
+def field_errors(error: ValidationError) -> list[FieldError]:
+    """Translate pydantic's errors into ours."""
+    details = error.errors(include_url=False, include_context=False, include_input=False)
+    return [_field_error(one) for one in details[:MAX_ERRORS]]
+
+
+def path(location: Sequence[int | str]) -> str:
+    """Write a location as `payment_orders[0].amount`."""
+    text = ""
+    for step in location:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        elif step != "[key]":
+            text += f".{step}" if text else step
+    return text[:200]
+
+
+def _field_error(one: ErrorDetails) -> FieldError:
+    kind = one["type"]
+    if kind in FIELD_CODES and kind not in ("too_long", "too_short"):  # one of ours, with a sentence of ours
+        return FieldError(path(one["loc"]), kind, one["msg"])
+    code = _CODES.get(kind, "invalid_time" if kind.startswith(("datetime", "timezone")) else "invalid_type")
+    return FieldError(path(one["loc"]), code, _DETAILS.get(code, one["msg"]))

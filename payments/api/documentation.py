@@ -1,0 +1,148 @@
+"""What the OpenAPI document says of each operation: bodies, answers, headers, refusals.
+
+Kept beside the views so that a view reads as what it does. The bodies are the models that check them, the answers are
+models that a test holds against real answers.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
+from pydantic import BaseModel
+
+from payments.api import answers, bodies
+
+_PROBLEM: Final = {
+    code: OpenApiResponse(answers.Problem, description)
+    for code, description in {
+        400: "The request is wrong; every bad field is named.",
+        401: "No valid key, or a bad signature.",
+        403: "The key lacks the scope.",
+        404: "There is no such object.",
+        409: "The request contradicts something that exists.",
+        413: "The body is too large.",
+        415: "The body is not JSON.",
+        422: "Understood, and refused.",
+        503: "Try again after `Retry-After`.",
+    }.items()
+}
+_READ: Final = (401, 403, 404, 503)
+_WRITE: Final = (400, 401, 403, 404, 409, 413, 415, 422, 503)
+_KEY: Final = OpenApiParameter(
+    "Idempotency-Key",
+    str,
+    OpenApiParameter.HEADER,
+    required=True,
+    description="1 to 255 printable ASCII characters, bare or quoted. The same key and request: the first answer.",
+)
+_SIGNATURE: Final = [
+    OpenApiParameter(name, str, OpenApiParameter.HEADER, description=description)
+    for name, description in {
+        "X-Request-Timestamp": "RFC 3339 in UTC, within 300 s. Required for live keys, checked whenever present.",
+        "X-Request-Nonce": "Unique per key for ten minutes.",
+        "X-Signature": "`sha256=<hex>`: HMAC-SHA256 with the key's signing secret.",
+    }.items()
+]
+
+
+class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call] # the base is untyped
+    """How the document describes our authentication."""
+
+    target_class = "payments.api.authentication.ApiKeyAuthentication"
+    name = "api_key"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:
+        """Return the scheme: a bearer key."""
+        return {"type": "http", "scheme": "bearer", "description": "`sk_test_...`, `sk_live_...`"}
+
+
+def _operation(
+    name: str,
+    summary: str,
+    answer: type[BaseModel],
+    *,
+    status: int = 200,
+    body: type[BaseModel] | None = None,
+    query: type[BaseModel] | None = None,
+    keyed: bool = False,
+) -> dict[str, Any]:
+    refusals = _WRITE if body is not None else _READ
+    return {
+        "operation_id": name,
+        "summary": summary,
+        "request": body,
+        "parameters": [*(_query(query) if query else ()), *([_KEY] if keyed else ()), *(_SIGNATURE if body else ())],
+        "responses": {
+            status: answer,
+            **{(code, "application/problem+json"): _PROBLEM[code] for code in refusals},
+        },
+    }
+
+
+def _query(model: type[BaseModel]) -> list[OpenApiParameter]:
+    properties: dict[str, dict[str, Any]] = model.model_json_schema()["properties"]
+    return [OpenApiParameter(name, _plain(schema), OpenApiParameter.QUERY) for name, schema in properties.items()]
+
+
+def _plain(schema: dict[str, Any]) -> dict[str, Any]:
+    """Leave out `null`, which a query cannot say."""
+    for option in schema.get("anyOf", ()):
+        if option.get("type") != "null":
+            return dict(option)
+    return {key: value for key, value in schema.items() if key != "title"}
+
+
+LIST_PAYMENTS: Final = _operation("list_payments", "List payments", answers.Payments, query=bodies.PaymentsPage)
+CREATE_PAYMENT: Final = _operation(
+    "create_payment", "Take a checkout in", answers.Payment, status=201, body=bodies.NewPayment, keyed=True
+)
+CREATE_PAYMENTS: Final = _operation(
+    "create_payments", "Take up to 500 checkouts in", answers.Bulk, body=bodies.NewBulk
+)
+GET_PAYMENT: Final = _operation("get_payment", "Read a payment", answers.Payment)
+PROCESS_PAYMENT: Final = _operation(
+    "process_payment", "Pay with a token", answers.Payment, status=202, body=bodies.Process, keyed=True
+)
+CAPTURE_PAYMENT: Final = _operation(
+    "capture_payment", "Take authorized money", answers.Payment, status=202, body=bodies.Capture, keyed=True
+)
+CANCEL_PAYMENT: Final = _operation(
+    "cancel_payment", "Cancel what is not paid", answers.Payment, status=202, body=bodies.Cancel, keyed=True
+)
+GET_TIMELINE: Final = _operation("get_timeline", "Every fact of a payment", answers.Timeline)
+GET_TRANSACTIONS: Final = _operation("get_transactions", "What happened at the PSP", answers.PspOperations)
+GET_CHARGE: Final = _operation("get_charge", "Read a charge", answers.Charge)
+LIST_ORDERS: Final = _operation(
+    "list_payment_orders", "List payment orders", answers.PaymentOrders, query=bodies.PaymentOrdersPage
+)
+GET_ORDER: Final = _operation("get_payment_order", "Read a payment order", answers.PaymentOrder)
+PROCESS_ORDER: Final = _operation(
+    "process_payment_order",
+    "Execute or retry one order",
+    answers.PaymentOrder,
+    status=202,
+    body=bodies.ProcessOrder,
+    keyed=True,
+)
+GET_RECEIPT: Final = _operation("get_receipt", "Read the receipt of a paid order", answers.Receipt)
+LIST_SELLERS: Final = _operation("list_sellers", "List sellers", answers.Sellers, query=bodies.SellersPage)
+CREATE_SELLER: Final = _operation(
+    "create_seller", "Make a seller", answers.Seller, status=201, body=bodies.NewSeller, keyed=True
+)
+GET_SELLER: Final = _operation("get_seller", "Read a seller", answers.Seller)
+LIST_WALLETS: Final = _operation("list_wallets", "What a seller has, per currency", answers.Wallets)
+CREATE_MERCHANT: Final = _operation(
+    "create_merchant",
+    "Make a merchant",
+    answers.MerchantWithSecrets,
+    status=201,
+    body=bodies.NewMerchant,
+    keyed=True,
+)
+GET_MERCHANT: Final = _operation("get_merchant", "Read a merchant", answers.Merchant)
+PUT_PSP_ACCOUNT: Final = _operation(
+    "put_psp_account", "Set a merchant's credentials at a PSP", answers.PspAccount, body=bodies.PspCredentials
+)

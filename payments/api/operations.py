@@ -1,0 +1,93 @@
+"""For those who run it: is the process alive, can it serve, how far behind is the work."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import redis
+from django.conf import settings
+from django.db import Error
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+from payments import queues
+
+_BROKER_TIMEOUT_SECONDS = 0.5
+
+
+def healthz(_request: HttpRequest) -> HttpResponse:
+    """Say that the process answers; nothing else is asked."""
+    return JsonResponse({"status": "ok"})
+
+
+def readyz(_request: HttpRequest) -> HttpResponse:
+    """Say whether requests can be served: without the database 503; without the broker *degraded*, and 200."""
+    try:
+        lags = queues.lags()
+    except Error:
+        return JsonResponse({"status": "down", "database": "down", "broker": _broker(), "queues": {}}, status=503)
+    broker = _broker()
+    return JsonResponse(
+        {
+            "status": "degraded" if broker == "down" else "ready",
+            "database": "up",
+            "broker": broker,
+            "queues": {lag.queue: {"due": lag.due, "oldest_seconds": round(lag.oldest_seconds, 3)} for lag in lags},
+        }
+    )
+
+
+def metrics(_request: HttpRequest) -> HttpResponse:
+    """Show the figures of this process and of the queues in Prometheus' text format."""
+    return HttpResponse(generate_latest(_registry), content_type=CONTENT_TYPE_LATEST)
+
+
+class _Queues(Collector):
+    """The queues as they are at the moment of the scrape; without a database only the fact that there is none."""
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        up = GaugeMetricFamily("florin_database_up", "Whether the database answered")
+        due = GaugeMetricFamily("florin_queue_due", "Rows that are due", labels=["queue"])
+        oldest = GaugeMetricFamily(
+            "florin_queue_oldest_seconds", "For how long the oldest row has been due", labels=["queue"]
+        )
+        started = time.perf_counter()
+        try:
+            lags = queues.lags()
+        except Error:
+            lags = []
+        up.add_metric([], 1 if lags else 0)
+        for lag in lags:
+            due.add_metric([lag.queue], lag.due)
+            oldest.add_metric([lag.queue], lag.oldest_seconds)
+        took = GaugeMetricFamily("florin_queue_scrape_seconds", "How long looking at the queues took")
+        took.add_metric([], time.perf_counter() - started)
+        yield from (up, due, oldest, took)
+
+
+_registry = CollectorRegistry(auto_describe=False)
+for _collector in (_Queues(), ProcessCollector(registry=None), PlatformCollector(registry=None)):
+    _registry.register(_collector)
+
+
+def _broker() -> str:
+    """Ask the broker for a sign of life."""
+    if not settings.DOORBELLS or not settings.REDIS_URL:
+        return "off"
+    try:
+        with redis.Redis.from_url(
+            settings.REDIS_URL,
+            socket_timeout=_BROKER_TIMEOUT_SECONDS,
+            socket_connect_timeout=_BROKER_TIMEOUT_SECONDS,
+        ) as client:
+            client.ping()
+    except (redis.RedisError, OSError):
+        return "down"
+    return "up"
+
+

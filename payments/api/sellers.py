@@ -1,0 +1,134 @@
+"""Sellers and their wallets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from django.db.models import QuerySet
+from django.http import HttpResponse
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from config import seam
+from ledger.ids import parse_public_id
+from ledger.money import Money
+from payments import merchants, representations
+from payments.api import bodies, documentation, payment_lookup
+from payments.api.authentication import caller_of
+from payments.api.pagination import page
+from payments.api.requests import body_of, query_of, run_once
+from payments.api.resource import Resource
+from payments.errors import FieldError
+from payments.idempotency import Effect
+from payments.merchants import FeeTerms, SellerDetails
+from payments.models import Seller as SellerRow
+from wallet import balances
+from wallet.models import Wallet
+
+READ, WRITE = "sellers:read", "sellers:write"
+
+
+class Sellers(Resource):
+    """`/sellers`."""
+
+    scopes: ClassVar[dict[str, str]] = {"GET": READ, "POST": WRITE}
+
+    @extend_schema(**documentation.LIST_SELLERS)
+    def get(self, request: Request) -> Response:
+        """List sellers, newest first."""
+        query = query_of(request, bodies.SellersPage)
+        scope = SellerRow.objects.filter(book_id=caller_of(request).book_id)
+        rows = _loaded(scope)
+        if query.external_id is not None:
+            rows = rows.filter(external_id=query.external_id)
+        return Response(page(rows, query, scope, _shown))
+
+    @extend_schema(**documentation.CREATE_SELLER)
+    def post(self, request: Request) -> HttpResponse:
+        """Make a seller."""
+        body, now = body_of(request, bodies.NewSeller), seam.now()
+        details, book_id = _details(body), caller_of(request).book_id
+
+        def run() -> Effect:
+            made = merchants.create_seller(book_id, details, now=now)
+            return Effect(201, _shown(_loaded(SellerRow.objects.filter(pk=made.pk)))[0])
+
+        return run_once(request, run, now=now)
+
+
+class Seller(Resource):
+    """`/sellers/{id}`."""
+
+    scopes: ClassVar[dict[str, str]] = {"GET": READ}
+
+    @extend_schema(**documentation.GET_SELLER)
+    def get(self, request: Request, seller_id: str) -> Response:
+        """Read a seller, by our id or the merchant's own."""
+        return Response(representations.seller(_found(caller_of(request).book_id, seller_id)))
+
+
+class SellerWallets(Resource):
+    """`/sellers/{id}/wallets`."""
+
+    scopes: ClassVar[dict[str, str]] = {"GET": "wallet:read"}
+
+    @extend_schema(**documentation.LIST_WALLETS)
+    def get(self, request: Request, seller_id: str) -> Response:
+        """Read what a seller has, per currency."""
+        row = _found(caller_of(request).book_id, seller_id)
+        wallets = list(Wallet.objects.filter(book_id=row.book_id, seller=row.public_id).order_by("currency_id"))
+        data = [representations.wallet(balance) for balance in balances.of_wallets(wallets)]
+        return Response({"data": data, "next_cursor": None})
+
+
+def fee_terms(body: bodies.NewFeePlan, field: str = "fee_plan") -> FeeTerms:
+    """Return a fee plan in minor units. Raises `Invalid` for a fixed part that its currency cannot express."""
+    fixed, errors = {}, []
+    for currency, text in body.fixed.items():
+        try:
+            fixed[currency] = Money.parse(text, currency).minor
+        except ValueError as error:
+            errors.append(FieldError(f"{field}.fixed.{currency}", "invalid_amount", str(error)))
+    if errors:
+        raise bodies.invalid(errors)
+    return FeeTerms(body.basis_points, fixed)
+
+
+def _details(body: bodies.NewSeller) -> SellerDetails:
+    schedule = {"interval": body.payout_schedule.interval}
+    if body.payout_schedule.minimum is not None:
+        try:
+            Money.parse(body.payout_schedule.minimum, body.default_currency)
+        except ValueError as error:
+            wrong = FieldError("payout_schedule.minimum", "invalid_amount", str(error))
+            raise bodies.invalid([wrong]) from None
+        schedule["minimum"] = body.payout_schedule.minimum
+    return SellerDetails(
+        external_id=body.external_id,
+        name=body.name,
+        country=body.country,
+        default_currency=body.default_currency,
+        email=body.email,
+        fees=fee_terms(body.fee_plan) if body.fee_plan is not None else None,
+        payout_schedule=schedule,
+        metadata=body.metadata,
+    )
+
+
+def _loaded(rows: QuerySet[SellerRow]) -> QuerySet[SellerRow]:
+    return rows.select_related("fee_plan").prefetch_related("fee_plan__fixed_fees")
+
+
+def _found(book_id: int, text: str) -> SellerRow:
+    value = parse_public_id("sel", text)
+    rows = _loaded(SellerRow.objects.filter(book_id=book_id))
+    row = rows.filter(public_id=value).first() if value else rows.filter(external_id=text).first()
+    if row is None:
+        raise payment_lookup.no_such_object()
+    return row
+
+
+def _shown(rows: Sequence[SellerRow] | QuerySet[SellerRow]) -> list[representations.Object]:
+    return [representations.seller(row) for row in rows]

@@ -1,0 +1,29 @@
+"""Addresses of the API. The hot ones come first: the resolver tries them in this order."""
+
+from django.urls import path
+
+from payments.api import intake, merchants, payment_orders, payments, sellers
+
+_P = "payments/<str:payment_id>"
+
+urlpatterns = [
+    path("payments", payments.collection(payments.Payments, intake.accept_payment)),
+    path("payments/bulk", payments.collection(payments.BulkPayments, intake.accept_bulk)),
+    path(_P, payments.Payment.as_view()),
+    path(f"{_P}/process", payments.ProcessPayment.as_view()),
+    path(f"{_P}/capture", payments.CapturePayment.as_view()),
+    path(f"{_P}/cancel", payments.CancelPayment.as_view()),
+    path(f"{_P}/timeline", payments.PaymentTimeline.as_view()),
+    path(f"{_P}/transactions", payments.PaymentTransactions.as_view()),
+    path("charges/<str:charge_id>", payments.Charge.as_view()),
+    path("payment-orders", payment_orders.PaymentOrders.as_view()),
+    path("payment-orders/<str:order_id>", payment_orders.Order.as_view()),
+    path("payment-orders/<str:order_id>/process", payment_orders.ProcessOrder.as_view()),
+    path("payment-orders/<str:order_id>/receipt", payment_orders.Receipt.as_view()),
+    path("sellers", sellers.Sellers.as_view()),
+    path("sellers/<str:seller_id>", sellers.Seller.as_view()),
+    path("sellers/<str:seller_id>/wallets", sellers.SellerWallets.as_view()),
+    path("merchants", merchants.Merchants.as_view()),
+    path("merchants/<str:merchant_id>", merchants.MerchantView.as_view()),
+    path("merchants/<str:merchant_id>/psp-accounts/<str:psp>", merchants.MerchantPspAccount.as_view()),
+]

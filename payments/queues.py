@@ -1,0 +1,44 @@
+"""How far behind the work is: due rows per queue, the age of the oldest, and what a person has to look at.
+
+One statement over partial indexes of due rows, so that asking often is cheap. Read-only; for `/readyz`, `/metrics` and
+the back office.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db import connection
+
+# Uses indexes: operation_due, notification_due, charge_to_poll, payment_event_to_expire (partial, due rows only).
+_LAG = """
+WITH clock AS (SELECT florin_now() AS at), due AS (
+    SELECT 'operations' AS queue, due_at FROM payments_pspoperation, clock WHERE due_at <= clock.at
+    UNION ALL
+    SELECT 'notifications', due_at FROM payments_pspnotification, clock WHERE due_at <= clock.at
+    UNION ALL
+    SELECT 'polls', due_at FROM payments_charge, clock WHERE due_at <= clock.at
+    UNION ALL
+    SELECT 'expiries', expiry_due_at FROM payments_paymentevent, clock WHERE expiry_due_at <= clock.at
+)
+SELECT q.queue, count(due.due_at), coalesce(extract(epoch FROM max(clock.at - due.due_at)), 0)::float8
+  FROM clock, unnest(ARRAY['operations', 'notifications', 'polls', 'expiries']) AS q (queue)
+  LEFT JOIN due ON due.queue = q.queue
+ GROUP BY q.queue ORDER BY q.queue
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """How many rows of a queue are due, and for how long the oldest has been."""
+
+    queue: str
+    due: int
+    oldest_seconds: float
+
+
+def lags() -> list[Lag]:
+    """Return the lag of every queue (one statement)."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LAG)
+        return [Lag(*row) for row in cursor.fetchall()]
