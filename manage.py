@@ -4,7 +4,7 @@ import os
 import sys
 
 WITHOUT_APPS = frozenset(
-    {"lint", "status", "test", "up"}
+    {"bench", "demo", "lint", "replay", "status", "test", "up"}
 )  # no models loaded: faster, and they work on broken code
 
 

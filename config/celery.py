@@ -51,7 +51,11 @@ app.conf.update(
     timezone="UTC",
     beat_schedule={
         # Beat only rings: each run is a due row or an idempotent sweep, so a second or a missing beat does no harm.
-        "ring-every-queue": {"task": "payments.tasks.ring_all", "schedule": 30.0, "options": {"queue": "default"}},
+        "ring-every-queue": {
+            "task": "payments.tasks.ring_all",
+            "schedule": 30.0,
+            "options": {"queue": "default"},
+        },
     },
 )
 app.autodiscover_tasks(["payments"])

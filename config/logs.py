@@ -27,8 +27,7 @@ def _clean(value: Any, depth: int = 0) -> Any:
         return _CARD_LIKE.sub(_REDACTED, _SECRET_VALUES.sub(_REDACTED, value))
     if isinstance(value, dict):
         return {
-            key: _REDACTED if _SECRET_NAMES.search(str(key)) else _clean(item, depth + 1)
-            for key, item in value.items()
+            key: _REDACTED if _SECRET_NAMES.search(str(key)) else _clean(item, depth + 1) for key, item in value.items()
         }
     if isinstance(value, list | tuple):
         return [_clean(item, depth + 1) for item in value]
@@ -37,9 +36,7 @@ def _clean(value: Any, depth: int = 0) -> Any:
 
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Take secrets, tokens and anything that looks like a card number out of a log record."""
-    return {
-        key: _REDACTED if _SECRET_NAMES.search(key) else _clean(value) for key, value in event.items()
-    }
+    return {key: _REDACTED if _SECRET_NAMES.search(key) else _clean(value) for key, value in event.items()}
 
 
 def configure(options: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import connection
 
@@ -52,7 +53,7 @@ def trial_balance(book_id: int) -> list[AccountBalance]:
     return _read("WHERE a.book_id = %s ORDER BY a.code", [book_id])
 
 
-def _read(condition: str, parameters: list[object]) -> list[AccountBalance]:
+def _read(condition: str, parameters: list[Any]) -> list[AccountBalance]:
     with connection.cursor() as cursor:
         cursor.execute(_BALANCES + condition, parameters)
         return [AccountBalance(*row) for row in cursor.fetchall()]

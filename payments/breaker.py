@@ -7,15 +7,15 @@ after the pause gets one row, as a probe (`payments/sql/work.sql`).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db import connection
 
 from payments.psp.base import Outcome, Result
 from payments.work import BREAKER_THRESHOLD
 
-PAUSE = timedelta(seconds=5)
-LONGEST_PAUSE = timedelta(seconds=60)
+PAUSE = "5 seconds"
+LONGEST_PAUSE = "60 seconds"
 
 # Rate limiting, a lost reply and a refused connection all count as silence; "not wanted" was never sent.
 _SILENT = (Outcome.UNKNOWN, Outcome.NOT_EXECUTED)

@@ -94,7 +94,8 @@ def find_caller(key: str, *, seller_refs: Sequence[str] = (), now: datetime) -> 
     external = [ref for ref in seller_refs if ref not in by_public_id]
     with connection.cursor() as cursor:
         cursor.execute(
-            _FIND, {"hash": hash_key(key), "now": now, "external": external, "public": list(by_public_id.values())}
+            _FIND,
+            {"hash": hash_key(key), "now": now, "external": external, "public": list(by_public_id.values())},
         )
         row = cursor.fetchone()
     if row is None:

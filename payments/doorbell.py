@@ -15,7 +15,6 @@ import structlog
 from celery import current_app
 from django.conf import settings
 from django.db import transaction
-
 from kombu.exceptions import OperationalError
 
 from config import seam

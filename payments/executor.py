@@ -13,10 +13,10 @@ from contextlib import ExitStack
 
 import structlog
 from django.conf import settings
-from django.db import close_old_connections, connection, transaction
+from django.db import connection, transaction
 
 from config import seam
-from payments import notifications, psp_calls, settlement, work
+from payments import doorbell, notifications, psp_calls, settlement, work
 from payments.breaker import note_health
 from payments.models import Charge, PspOperation
 from payments.psp.base import CallError, Outcome, Result
@@ -27,7 +27,7 @@ CLAIM_AT_MOST = 200
 
 
 def execute(*, limit: int = CLAIM_AT_MOST) -> int:
-    """Claim what is due, call, settle: one round. Return how many rows were claimed. For tests and small installations."""
+    """Claim what is due, call, settle: one round, one call after the other. Return how many were made."""
     calls = claim(limit)
     answers = [(call, _run(call)) for call in calls]
     settle(answers)
@@ -50,6 +50,9 @@ def drain(*, seconds: float, stop: Callable[[], bool] = lambda: False) -> int:
             open_for_more = time.monotonic() < ends and not stop()
             fresh = claim(min(room, CLAIM_AT_MOST)) if room and open_for_more else []
             made += len(fresh)
+            if len(fresh) >= room:
+                # More may be due than this process takes: another worker can help.
+                doorbell.ring("psp")
             for call in fresh:
                 in_flight[threads.submit(_run, call)] = call
             if not in_flight:
@@ -113,6 +116,3 @@ def _await_some(in_flight: dict[Future[Result], Call]) -> set[Future[Result]]:
         done, _ = wait(in_flight, timeout=psp_calls.read_timeout_seconds(), return_when=FIRST_COMPLETED)
     more, _ = wait(in_flight, timeout=0.003)
     return done | more
-
-
-__all__ = ["claim", "close_old_connections", "drain", "execute", "settle"]

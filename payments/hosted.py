@@ -9,7 +9,6 @@ from django.db import transaction
 from payments import doorbell, settlement
 from payments.appliers import batch as batches
 from payments.appliers.batch import Batch, new_operation
-from payments.appliers.charges import REPLACED
 from payments.cancellations import cancel_charge
 from payments.models import Charge, PaymentEvent, PspOperation
 
@@ -34,10 +33,16 @@ def open_page(event: PaymentEvent, *, now: datetime) -> None:
             return
         if charge.status == _S.NEW:
             batch.new_operations.append(
-                new_operation(_K.HOSTED_SESSION, batch.events[event.pk], charge, now=now, amount_minor=charge.amount_minor)
+                new_operation(
+                    _K.HOSTED_SESSION,
+                    batch.events[event.pk],
+                    charge,
+                    now=now,
+                    amount_minor=charge.amount_minor,
+                )
             )
         else:
-            cancel_charge(batch, charge, REPLACED)
+            cancel_charge(batch, charge, "replaced")
         settlement.commit_batch(batch, before)
     doorbell.ring("psp")
 

@@ -67,6 +67,16 @@ class Accepted:
     existing: UUID | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """What the database had before: the first answer to a key, or the payment that holds a checkout id."""
+
+    fingerprint: bytes | None
+    status: int | None
+    body: str | None
+    existing: UUID | None
+
+
 def accept(caller: Caller, payments: Sequence[NewPayment], *, now: datetime) -> list[Accepted]:
     """Accept payments in one round trip; each is answered on its own, in the order given.
 
@@ -82,7 +92,8 @@ def accept(caller: Caller, payments: Sequence[NewPayment], *, now: datetime) -> 
         # A key or a checkout id that occurs twice in one call is taken in a later round, when the first is decided.
         keys: set[str] = set()
         checkouts: set[str] = set()
-        round_, later = [], []
+        round_: list[int] = []
+        later: list[int] = []
         for i in waiting:
             fresh = payments[i].idempotency_key not in keys and payments[i].checkout_id not in checkouts
             (round_ if fresh else later).append(i)
@@ -105,27 +116,19 @@ def _write(caller: Caller, payments: Mapping[int, NewPayment], *, now: datetime)
         cursor.execute("SELECT * FROM payments_accept(%s::jsonb, %s)", [json.dumps(items), now])
         rows = cursor.fetchall()
     return {
-        number: _answer(payments[number], bodies[number], outcome, fingerprint, status, body, existing)
-        for number, outcome, fingerprint, status, body, existing in rows
+        number: _answer(payments[number], bodies[number], outcome, _Stored(*stored))
+        for number, outcome, *stored in rows
     }
 
 
-def _answer(
-    payment: NewPayment,
-    body: str,
-    outcome: str,
-    stored_fingerprint: bytes | None,
-    stored_status: int | None,
-    stored_body: str | None,
-    existing: UUID | None,
-) -> Accepted:
+def _answer(payment: NewPayment, body: str, outcome: str, stored: _Stored) -> Accepted:
     if outcome == "created":
         return Accepted("created", 201, body)
     if outcome == "checkout_exists":
-        return Accepted("exists", 200, "", existing)
-    if stored_fingerprint is None or bytes(stored_fingerprint) != payment.fingerprint:
+        return Accepted("exists", 200, "", stored.existing)
+    if stored.fingerprint is None or bytes(stored.fingerprint) != payment.fingerprint:
         return Accepted("key_reused", 422, "")
-    return Accepted("replayed", stored_status or 201, stored_body or "")
+    return Accepted("replayed", stored.status or 201, stored.body or "")
 
 
 def _item(number: int, caller: Caller, payment: NewPayment, *, now: datetime) -> tuple[dict[str, Any], str]:
@@ -133,6 +136,7 @@ def _item(number: int, caller: Caller, payment: NewPayment, *, now: datetime) ->
     total = sum(order.amount_minor for order in payment.orders)
     paid_at_once = bool(payment.token)
     order_status = PaymentOrder.Status.EXECUTING if paid_at_once else PaymentOrder.Status.NOT_STARTED
+    expires_at = now + timedelta(hours=settings.CHECKOUT_EXPIRES_AFTER_HOURS)
     event = PaymentEvent(
         public_id=seam.new_uuid(),
         book_id=caller.book_id,
@@ -150,7 +154,7 @@ def _item(number: int, caller: Caller, payment: NewPayment, *, now: datetime) ->
         version=1,
         created_at=now,
         updated_at=now,
-        expiry_due_at=now + timedelta(hours=settings.CHECKOUT_EXPIRES_AFTER_HOURS),
+        expiry_due_at=expires_at,
     )
     shares = fees.platform_fees(
         [
@@ -208,7 +212,7 @@ def _item(number: int, caller: Caller, payment: NewPayment, *, now: datetime) ->
             "payment_method_types": event.payment_method_types,
             "return_url": event.return_url,
             "metadata": event.metadata,
-            "expiry_due_at": event.expiry_due_at.isoformat(),
+            "expiry_due_at": expires_at.isoformat(),
         },
         "charges": [
             {

@@ -83,7 +83,9 @@ def _charges_of(rows: list[PspNotification]) -> dict[int, Charge]:
     """Find the charge of each notification: by the PSP's id, else by our id in the object's metadata."""
     by_psp_id = {
         (charge.psp_account_id, name): charge
-        for charge in Charge.objects.filter(psp_id__in=[row.object_psp_id for row in rows]).select_related("psp_account")
+        for charge in Charge.objects.filter(psp_id__in=[row.object_psp_id for row in rows]).select_related(
+            "psp_account"
+        )
         for name in (charge.psp_id,)
     }
     public_ids = {row.pk: parse_public_id("chg", _metadata(row).get("florin_charge", "")) for row in rows}

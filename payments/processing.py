@@ -47,7 +47,9 @@ def _check(batch: Batch, event_id: int, charges: list[Charge]) -> None:
         if batch.open_operations(event_id, charge.pk, *_K.values):
             raise InvalidState("payment_in_progress", "A payment of this checkout is under way.")
         if any(op.charge_id == charge.pk and op.state == op.State.DEAD for op in batch.operations.values()):
-            raise InvalidState("outcome_unknown", "The outcome of an earlier try is unknown; a person is looking at it.")
+            raise InvalidState(
+                "outcome_unknown", "The outcome of an earlier try is unknown; a person is looking at it."
+            )
 
 
 def _start(batch: Batch, event_id: int, charges: list[Charge], token: str) -> None:

@@ -71,9 +71,7 @@ def replay_notification(notification_id: int, *, actor: str, now: datetime) -> P
     Locks the notification. Raises `NotFound`, or `InvalidState` when it was processed.
     """
     with transaction.atomic():
-        notification = (
-            PspNotification.objects.select_for_update(no_key=True).filter(pk=notification_id).first()
-        )
+        notification = PspNotification.objects.select_for_update(no_key=True).filter(pk=notification_id).first()
         if notification is None:
             raise NotFound("not_found", "There is no such notification.")
         if notification.processed_at is not None:

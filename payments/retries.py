@@ -26,15 +26,12 @@ class Policy:
         """Return the wait before the next try, or `None` when there is no next one. `draw` yields 0 <= x < 1."""
         if tries >= self.max_tries:
             return None
-        match self.kind:
-            case "immediate":
-                seconds = 0.0
-            case "fixed":
-                seconds = self.base_seconds
-            case "incremental":
-                seconds = self.base_seconds * tries
-            case "exponential":
-                seconds = draw() * self.base_seconds * 2.0 ** min(tries, 30)
+        seconds = {
+            "immediate": 0.0,
+            "fixed": self.base_seconds,
+            "incremental": self.base_seconds * tries,
+            "exponential": draw() * self.base_seconds * 2.0 ** min(tries, 30),
+        }[self.kind]
         return timedelta(seconds=min(seconds, self.ceiling_seconds))
 
 

@@ -98,9 +98,7 @@ def _close_events(batch: Batch, before: Mapping[int, str]) -> None:
     for event_id in sorted(batch.touched_events):
         event = batch.events[event_id]
         orders = batch.orders_of_event(event_id)
-        status = statuses.derive(
-            orders, batch.charges_of(event_id), saving_needs_action=event.next_action is not None
-        )
+        status = statuses.derive(orders, batch.charges_of(event_id), saving_needs_action=event.next_action is not None)
         changed = [order for order in orders if order.status != before[order.pk]]
         if status == event.status and not changed:
             continue
@@ -121,7 +119,10 @@ def _publish(
     status_changed: bool,
 ) -> None:
     sellers = {order.seller_id: order.seller.public_id for order in orders}
-    kinds = {PaymentOrder.Status.SUCCESS: "payment_order.succeeded", PaymentOrder.Status.FAILED: "payment_order.failed"}
+    kinds = {
+        PaymentOrder.Status.SUCCESS: "payment_order.succeeded",
+        PaymentOrder.Status.FAILED: "payment_order.failed",
+    }
     for order in changed:
         kind = kinds.get(PaymentOrder.Status(order.status))
         if kind is not None:
@@ -131,5 +132,11 @@ def _publish(
     kind = statuses.FACT_TYPES.get(PaymentEvent.Status(event.status)) if status_changed else None
     if kind is not None:
         batch.facts.append(
-            Fact(event.book_id, kind, "payment", event.pk, representations.payment(event, orders, sellers=sellers))
+            Fact(
+                event.book_id,
+                kind,
+                "payment",
+                event.pk,
+                representations.payment(event, orders, sellers=sellers),
+            )
         )

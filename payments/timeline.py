@@ -243,8 +243,8 @@ def _postings(
 # Uses index: outbox_by_subject (subject_kind, subject_id, id).
 def _published(event: PaymentEvent) -> Iterator[Fact]:
     rows = OutboxMessage.objects.filter(subject_kind="payment", subject_id=event.pk)
-    values: Iterable[tuple[UUID, str, datetime]] = rows.order_by("id").values_list(
-        "public_id", "type", "created_at"
-    )[:LIMIT]
+    values: Iterable[tuple[UUID, str, datetime]] = rows.order_by("id").values_list("public_id", "type", "created_at")[
+        :LIMIT
+    ]
     for value, kind, at in values:
         yield Fact(at, FactKind.PUBLISHED, public_id("evt", value), f"published: {kind}", {"type": kind})

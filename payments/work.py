@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 
 from django.conf import settings
 from django.db import connection
@@ -20,27 +19,29 @@ class Claim:
     was: str = ""
 
 
-def _lease() -> timedelta:
-    return timedelta(seconds=settings.LEASE_SECONDS)
+def _lease() -> str:
+    return f"{settings.LEASE_SECONDS} seconds"
 
 
 def claim_operations(limit: int) -> list[Claim]:
     """Claim due PSP operations and mark them sent, one statement, committed by the caller before any call."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT * FROM payments_claim_operations(%s, %s, %s)", [limit, _lease(), BREAKER_THRESHOLD])
+        cursor.execute(
+            "SELECT * FROM payments_claim_operations(%s, %s::interval, %s)", [limit, _lease(), BREAKER_THRESHOLD]
+        )
         return [Claim(*row) for row in cursor.fetchall()]
 
 
 def claim_polls(limit: int) -> list[Claim]:
     """Claim charges of which nothing was heard for a while."""
-    again = timedelta(seconds=settings.POLL_AFTER_SECONDS)
+    again = f"{settings.POLL_AFTER_SECONDS} seconds"
     with connection.cursor() as cursor:
-        cursor.execute("SELECT * FROM payments_claim_polls(%s, %s, %s)", [limit, _lease(), again])
+        cursor.execute("SELECT * FROM payments_claim_polls(%s, %s::interval, %s::interval)", [limit, _lease(), again])
         return [Claim(*row) for row in cursor.fetchall()]
 
 
 def claim_notifications(limit: int) -> list[Claim]:
     """Claim stored notifications that are due."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT * FROM payments_claim_notifications(%s, %s)", [limit, _lease()])
+        cursor.execute("SELECT * FROM payments_claim_notifications(%s, %s::interval)", [limit, _lease()])
         return [Claim(*row) for row in cursor.fetchall()]

@@ -79,7 +79,7 @@ class FeePlanFactory(DjangoModelFactory[FeePlan]):
     name = factory.Sequence(lambda n: f"plan {n}")
     basis_points = 1000
 
-    @factory.post_generation
+    @factory.post_generation  # type: ignore[untyped-decorator]  # untyped in factory-boy
     def fixed(obj: FeePlan, create: bool, extracted: dict[str, int] | None, **_: Any) -> None:  # noqa: N805 - factory-boy's own convention: the row, not a self
         """Add the fixed part of some currencies, in minor units."""
         for currency, amount_minor in (extracted or {}).items():

@@ -27,4 +27,4 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def _commit(self) -> None:
         with seam.crossing("commit", self.alias):
-            super()._commit()
+            super()._commit()  # type: ignore[misc]  # Django's own, missing from its stubs

@@ -57,7 +57,8 @@ class Batch:
     def orders_of(self, charge: Charge) -> list[PaymentOrder]:
         """Return the orders that a charge pays, in their order."""
         return sorted(
-            (order for order in self.orders.values() if order.charge_id == charge.pk), key=lambda o: o.position
+            (order for order in self.orders.values() if order.charge_id == charge.pk),
+            key=lambda o: o.position,
         )
 
     def charges_of(self, event_id: int) -> list[Charge]:
@@ -66,9 +67,7 @@ class Batch:
 
     def orders_of_event(self, event_id: int) -> list[PaymentOrder]:
         """Return the orders of a checkout, in their order."""
-        return sorted(
-            (order for order in self.orders.values() if order.event_id == event_id), key=lambda o: o.position
-        )
+        return sorted((order for order in self.orders.values() if order.event_id == event_id), key=lambda o: o.position)
 
     def open_operations(self, event_id: int, charge_id: int | None, *kinds: str) -> list[PspOperation]:
         """Return the operations of a charge (or of a whole checkout) that have not ended, by id."""
@@ -90,7 +89,8 @@ def lock(event_ids: Iterable[int], *, now: datetime) -> Batch:
     """
     ids = sorted(set(event_ids))
     events = {
-        event.pk: event for event in PaymentEvent.objects.select_for_update(no_key=True).filter(id__in=ids).order_by("id")
+        event.pk: event
+        for event in PaymentEvent.objects.select_for_update(no_key=True).filter(id__in=ids).order_by("id")
     }
     charges = {
         charge.pk: charge
@@ -126,8 +126,8 @@ _CHARGE_COLUMNS = (
     "method_details", "due_at", "tries",
 )  # fmt: skip
 _ORDER_COLUMNS = (
-    "charge", "status", "fee_minor", "captured_minor", "capture_requested_minor", "failure", "method_details", "ledger_updated",
-    "wallet_updated", "succeeded_at", "updated_at",
+    "charge", "status", "fee_minor", "captured_minor", "capture_requested_minor", "failure", "method_details",
+    "ledger_updated", "wallet_updated", "succeeded_at", "updated_at",
 )  # fmt: skip
 _OPERATION_COLUMNS = (
     "parameters", "state", "outcome", "key_generation", "error_code", "error_message", "psp_request_id", "closed_at",

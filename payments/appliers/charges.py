@@ -47,6 +47,10 @@ def apply(batch: Batch, charge: Charge, snapshot: Snapshot, *, answers_own_call:
     if snapshot.method is not None and charge.method_details != asdict(snapshot.method):
         charge.method_details = asdict(snapshot.method)
         batch.changed_charges.add(charge.pk)
+    _move(batch, charge, snapshot, answers_own_call=answers_own_call)
+
+
+def _move(batch: Batch, charge: Charge, snapshot: Snapshot, *, answers_own_call: bool) -> None:
     match snapshot.status:
         case ObjectStatus.PROCESSING:
             _processing(batch, charge)
@@ -139,7 +143,9 @@ def _requires_action(batch: Batch, charge: Charge, snapshot: Snapshot) -> None:
 
 
 def _declined(batch: Batch, charge: Charge, snapshot: Snapshot) -> None:
-    failure = asdict(snapshot.failure) if snapshot.failure else {"code": "declined", "message": "Declined."}
+    failure: dict[str, object] = (
+        asdict(snapshot.failure) if snapshot.failure else {"code": "declined", "message": "Declined."}
+    )
     fail(batch, charge, failure)
 
 

@@ -24,20 +24,21 @@ def update_rows(rows: Sequence[models.Model], columns: Sequence[str]) -> None:
     if not rows:
         return
     model = type(rows[0])
-    fields = [model._meta.get_field(name) for name in columns]
-    assert all(isinstance(field, models.Field) for field in fields)
+    fields = [field for name in columns if isinstance(field := model._meta.get_field(name), models.Field)]
+    assert len(fields) == len(columns)
     arrays: list[Any] = [[row.pk for row in rows]]
     sources, assignments = ["%s::bigint[]"], []
     for field in fields:
-        kind = field.db_type(connection)
+        kind = field.db_type(connection) or ""
         is_json = isinstance(field, models.JSONField)
         arrays.append([_plain(row.__dict__[field.attname], as_json=is_json) for row in rows])
         sources.append(f"%s::{'text' if kind.startswith(_AS_TEXT) else kind}[]")
         assignments.append(f'"{field.column}" = v."{field.column}"' + ("::jsonb" if is_json else ""))
     names = ", ".join(f'"{name}"' for name in ["id", *(field.column for field in fields)])
     with connection.cursor() as cursor:
+        # Every name here is a column or table of our own models; values travel as parameters.
         cursor.execute(
-            f'UPDATE "{model._meta.db_table}" AS t SET {", ".join(assignments)} '
+            f'UPDATE "{model._meta.db_table}" AS t SET {", ".join(assignments)} '  # noqa: S608 - see above
             f"FROM unnest({', '.join(sources)}) AS v ({names}) WHERE t.id = v.id",
             arrays,
         )

@@ -22,7 +22,10 @@ class Machine(models.Model):
         abstract = True
 
     def refresh_from_db(
-        self, using: str | None = None, fields: Iterable[str] | None = None, from_queryset: Any = None
+        self,
+        using: str | None = None,
+        fields: Iterable[str] | None = None,  # noqa: ARG002 - Django's signature; all columns are read
+        from_queryset: Any = None,
     ) -> None:
         """Reload every column.
 
@@ -33,19 +36,14 @@ class Machine(models.Model):
         fresh = queryset.get(pk=self.pk)
         for column in self._meta.concrete_fields:
             self.__dict__[column.attname] = fresh.__dict__[column.attname]
-            if column.is_relation and column.is_cached(self):
-                column.delete_cached_value(self)
+        self._state.fields_cache.clear()
 
 
 def edges(model: type[Machine]) -> set[tuple[str, str]]:
     """Return every (source, target) of a machine, as its transition methods declare them."""
-    field = model._meta.get_field("status")
+    field: Any = model._meta.get_field("status")  # type: ignore[misc]  # each concrete machine has one
     assert isinstance(field, FSMField)
-    return {
-        (str(transition.source), str(transition.target))
-        for transition in field.get_all_transitions(model)
-        if transition.target is not None
-    }
+    return {(str(transition.source), str(transition.target)) for transition in field.get_all_transitions(model)}
 
 
 class AllowedTransition(models.Model):

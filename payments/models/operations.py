@@ -1,4 +1,4 @@
-"""PspOperation: one money-moving call to a PSP. Written and committed before the call; its id is the idempotency key."""
+"""PspOperation: one call to a PSP that moves money, committed before it is made; its id is the idempotency key."""
 
 from __future__ import annotations
 
@@ -74,7 +74,8 @@ class PspOperation(models.Model):
                 name="one_open_save_method_per_payment",
             ),
             models.CheckConstraint(
-                condition=Q(closed_at__isnull=True) | Q(due_at__isnull=True), name="closed_operation_is_not_due"
+                condition=Q(closed_at__isnull=True) | Q(due_at__isnull=True),
+                name="closed_operation_is_not_due",
             ),
             models.CheckConstraint(
                 condition=Q(state="DONE", closed_at__isnull=False) & ~Q(outcome="")

@@ -11,7 +11,6 @@ from datetime import datetime
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
-from django.db.models.functions import Now
 from django_fsm import FSMField, transition
 
 from ledger.models import Book, Currency
@@ -104,7 +103,7 @@ class Charge(Machine):
     currency = models.ForeignKey(Currency, models.PROTECT, db_column="currency", db_index=False)
     amount_minor = models.BigIntegerField()
     captured_minor = models.BigIntegerField(db_default=0)
-    psp_id = models.CharField(max_length=255, null=True)
+    psp_id = models.CharField(max_length=255, null=True)  # noqa: DJ001 - unique where it is known
     session_id = models.CharField(max_length=255, blank=True, db_default="")
     session_url = models.CharField(max_length=2048, blank=True, db_default="")
     cancel_reason = models.CharField(max_length=20, blank=True, db_default="")
@@ -167,7 +166,13 @@ class Charge(Machine):
 
     @transition(
         "status",
-        source=[Status.REGISTERED, Status.PROCESSING, Status.REQUIRES_ACTION, Status.FAILED, Status.AUTHORIZED],
+        source=[
+            Status.REGISTERED,
+            Status.PROCESSING,
+            Status.REQUIRES_ACTION,
+            Status.FAILED,
+            Status.AUTHORIZED,
+        ],
         target=Status.SUCCEEDED,
     )
     def succeeded(self, captured_minor: int) -> None:
@@ -228,9 +233,7 @@ class PaymentOrder(Machine):
 
     public_id = models.UUIDField(unique=True)
     book = models.ForeignKey(Book, models.PROTECT, db_index=False)
-    event = models.ForeignKey(
-        PaymentEvent, models.PROTECT, db_constraint=False, db_index=False, related_name="orders"
-    )
+    event = models.ForeignKey(PaymentEvent, models.PROTECT, db_constraint=False, db_index=False, related_name="orders")
     charge = models.ForeignKey(Charge, models.PROTECT, db_constraint=False, related_name="orders")
     seller = models.ForeignKey(Seller, models.PROTECT, db_constraint=False, db_index=False)
     position = models.SmallIntegerField()
@@ -259,7 +262,8 @@ class PaymentOrder(Machine):
             models.UniqueConstraint("id", "book", name="payment_order_belongs_to_one_book"),
             models.CheckConstraint(condition=Q(amount_minor__gt=0), name="order_amount_is_above_zero"),
             models.CheckConstraint(
-                condition=Q(fee_minor__gte=0, fee_minor__lte=F("amount_minor")), name="fee_is_within_order_amount"
+                condition=Q(fee_minor__gte=0, fee_minor__lte=F("amount_minor")),
+                name="fee_is_within_order_amount",
             ),
             models.CheckConstraint(
                 condition=Q(captured_minor__gte=0, captured_minor__lte=F("amount_minor")),
@@ -286,9 +290,7 @@ class PaymentOrder(Machine):
     def __str__(self) -> str:
         return f"order {self.public_id}"
 
-    @transition(
-        "status", source=[Status.NOT_STARTED, Status.FAILED], target=Status.EXECUTING
-    )
+    @transition("status", source=[Status.NOT_STARTED, Status.FAILED], target=Status.EXECUTING)
     def executing(self) -> None:
         """A payment was started."""
         self.failure = None

@@ -98,7 +98,9 @@ class PspAccount(models.Model):
         constraints = [
             models.UniqueConstraint("book", "code", name="psp_account_code_is_unique_in_its_book"),
             models.UniqueConstraint("id", "book", name="psp_account_belongs_to_one_book"),
-            models.CheckConstraint(condition=Q(call_tokens__gte=0, poll_tokens__gte=0), name="psp_budget_is_not_overdrawn"),
+            models.CheckConstraint(
+                condition=Q(call_tokens__gte=0, poll_tokens__gte=0), name="psp_budget_is_not_overdrawn"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -115,7 +117,9 @@ class FeePlan(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint("book", "name", name="fee_plan_name_is_unique_in_its_book"),
-            models.CheckConstraint(condition=Q(basis_points__gte=0, basis_points__lte=10_000), name="fee_is_0_to_100_percent"),
+            models.CheckConstraint(
+                condition=Q(basis_points__gte=0, basis_points__lte=10_000), name="fee_is_0_to_100_percent"
+            ),
         ]
 
     def __str__(self) -> str:

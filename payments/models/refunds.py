@@ -33,15 +33,13 @@ class Refund(Machine):
     status = FSMField(choices=Status, default=Status.PENDING, protected=True, max_length=20)
     currency = models.ForeignKey(Currency, models.PROTECT, db_column="currency", db_index=False)
     amount_minor = models.BigIntegerField()
-    psp_id = models.CharField(max_length=255, null=True)
+    psp_id = models.CharField(max_length=255, null=True)  # noqa: DJ001 - unique where it is known
     created_at = models.DateTimeField()
 
     class Meta:
         constraints = [
             models.CheckConstraint(condition=Q(amount_minor__gt=0), name="refund_amount_is_above_zero"),
-            models.UniqueConstraint(
-                "charge", condition=Q(reason="late_success"), name="late_success_is_refunded_once"
-            ),
+            models.UniqueConstraint("charge", condition=Q(reason="late_success"), name="late_success_is_refunded_once"),
         ]
 
     def __str__(self) -> str:

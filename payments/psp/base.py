@@ -22,9 +22,7 @@ class Outcome(StrEnum):
     PENDING = "pending"  # accepted, the result comes later
     REQUIRES_ACTION = "requires_action"  # the buyer must act (3-D Secure, a QR code)
     DECLINED = "declined"  # a definitive no
-    NOT_EXECUTED = (
-        "not_executed"  # proven: nothing happened (never connected, 429, refused before the effect)
-    )
+    NOT_EXECUTED = "not_executed"  # proven: nothing happened (never connected, 429, refused before the effect)
     UNKNOWN = "unknown"  # it may have happened: ask before doing anything else
 
 
@@ -210,7 +208,7 @@ class NotificationRef:
     snapshot: Snapshot | None = None
 
 
-class NotificationRejected(Exception):  # noqa: N818  # it is a verdict, not a fault
+class NotificationRejected(Exception):  # it is a verdict, not a fault
     """A notification whose signature, age or form is wrong. Nothing about it may be believed or stored."""
 
     def __init__(self, code: str, message: str) -> None:

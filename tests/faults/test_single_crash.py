@@ -10,7 +10,6 @@ from collections import Counter
 from typing import Any
 
 import pytest
-
 from django.db import ProgrammingError
 
 from config import seam
@@ -70,7 +69,8 @@ def _live(shop: Shop, mode: str, plan: dict[str, Any], boundaries: Boundaries) -
     shop.psp.clear_faults(shop.psp_key)
     if "fault" in plan:
         shop.psp.faults(
-            {"operation": "payment_intents.confirm", "kind": plan["fault"], "times": 1, "seconds": 5}, key=shop.psp_key
+            {"operation": "payment_intents.confirm", "kind": plan["fault"], "times": 1, "seconds": 5},
+            key=shop.psp_key,
         )
     caller = shop.caller()
     payment = shop.new_payment(caller, _AMOUNTS, charge_mode=mode, token=plan.get("token", "pm_card_visa"))

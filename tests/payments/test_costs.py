@@ -66,7 +66,8 @@ def test_claiming_is_a_fixed_number_of_statements(shop: Shop) -> None:
 def test_no_database_session_is_held_while_the_psp_is_silent(shop: Shop, settings: Any) -> None:
     settings.PSP_READ_TIMEOUT_SECONDS = 8
     shop.psp.faults(
-        {"operation": "payment_intents.create", "kind": "delay", "times": 20, "seconds": 1.5}, key=shop.psp_key
+        {"operation": "payment_intents.create", "kind": "delay", "times": 20, "seconds": 1.5},
+        key=shop.psp_key,
     )
     for _ in range(20):
         shop.buy(1000)
