@@ -126,9 +126,7 @@ class Shop:
         """Deliver every notification of the PSP as the web process would, newest first; return how many were new."""
         reader = registry.reader_for("stripe")
         assert reader is not None
-        answer = requests.get(
-            f"{self.psp.url}/v1/events", params={"limit": 100}, auth=(self.psp_key, ""), timeout=30
-        )
+        answer = requests.get(f"{self.psp.url}/v1/events", params={"limit": 100}, auth=(self.psp_key, ""), timeout=30)
         stored = 0
         for body in answer.json()["data"]:
             ref = reader.parse(json.dumps(body).encode())

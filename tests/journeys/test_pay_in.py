@@ -9,7 +9,15 @@ import pytest
 from config import seam
 from payments import cancellations, captures, processing
 from payments.errors import InvalidState, Unprocessable
-from payments.models import Charge, OutboxMessage, PaymentEvent, PaymentOrder, PspOperation, Refund, Transition
+from payments.models import (
+    Charge,
+    OutboxMessage,
+    PaymentEvent,
+    PaymentOrder,
+    PspOperation,
+    Refund,
+    Transition,
+)
 from tests.shop import Shop
 
 _S = PaymentOrder.Status
@@ -40,10 +48,16 @@ def test_history_and_facts_tell_the_story(shop: Shop) -> None:
     event = shop.buy(1000)
     shop.work()
     order = shop.orders(event)[0]
-    told = Transition.objects.filter(machine="payments_paymentorder", object_id=order.pk).values_list("source", "target")
+    told = Transition.objects.filter(machine="payments_paymentorder", object_id=order.pk).values_list(
+        "source", "target"
+    )
     assert list(told) == [("EXECUTING", "SUCCESS")]
     facts = OutboxMessage.objects.filter(subject_id=event.pk).order_by("id")
-    assert [fact.type for fact in facts] == ["payment.created", "payment_order.succeeded", "payment.succeeded"]
+    assert [fact.type for fact in facts] == [
+        "payment.created",
+        "payment_order.succeeded",
+        "payment.succeeded",
+    ]
     assert facts[2].data["status"] == "succeeded"
     assert facts[2].data["version"] == 2
 
