@@ -215,9 +215,7 @@ class StripeAdapter:
                 )
             case ObjectKind.SESSION:
                 expand = ["payment_intent.latest_charge", "setup_intent"]
-                return self._fetched(
-                    kind, lambda: self._v1.checkout.sessions.retrieve(psp_id, {"expand": expand})
-                )
+                return self._fetched(kind, lambda: self._v1.checkout.sessions.retrieve(psp_id, {"expand": expand}))
             case ObjectKind.SAVED_METHOD:
                 return self._fetched(kind, lambda: self._v1.setup_intents.retrieve(psp_id))
             case ObjectKind.REFUND:

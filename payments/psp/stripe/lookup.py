@@ -98,6 +98,4 @@ def _objects(answer: Answer) -> Iterator[Json]:
 
 
 def _unknown(message: str, request_id: str) -> Result:
-    return Result(
-        Outcome.UNKNOWN, error=CallError(ErrorCode.UNEXPECTED_ANSWER, message), request_id=request_id
-    )
+    return Result(Outcome.UNKNOWN, error=CallError(ErrorCode.UNEXPECTED_ANSWER, message), request_id=request_id)

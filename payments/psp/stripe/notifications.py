@@ -47,14 +47,10 @@ class StripeNotifications:
     def verify(self, body: bytes, headers: Mapping[str, str], secret: str, now: datetime) -> None:
         """Raise `NotificationRejected` unless a v1 signature is right and at most 300 s from `now`."""
         if not secret:
-            raise NotificationRejected(
-                "signature_secret_missing", "no signing secret is known for this account"
-            )
+            raise NotificationRejected("signature_secret_missing", "no signing secret is known for this account")
         header = next((value for name, value in headers.items() if name.lower() == "stripe-signature"), "")
         if not header or len(header) > MAX_HEADER_LENGTH:
-            raise NotificationRejected(
-                "signature_missing", "the Stripe-Signature header is missing or too long"
-            )
+            raise NotificationRejected("signature_missing", "the Stripe-Signature header is missing or too long")
         parts = [part.strip().partition("=") for part in header.split(",")]
         times = {value for scheme, _, value in parts if scheme == "t"}
         # Never v0: it is for tests only.

@@ -74,9 +74,7 @@ def _lines(request: HostedRequest) -> tuple[OrderLine, ...]:
     """Return the lines to show: one of the whole amount if there are none, the tail in one if too many."""
     if not request.lines:
         return (OrderLine("Order", request.amount_minor),)
-    assert sum(line.amount_minor for line in request.lines) == request.amount_minor, (
-        "lines must sum to the amount"
-    )
+    assert sum(line.amount_minor for line in request.lines) == request.amount_minor, "lines must sum to the amount"
     if len(request.lines) <= MAX_LINES:
         return request.lines
     shown = request.lines[: MAX_LINES - 1]

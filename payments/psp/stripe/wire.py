@@ -163,9 +163,7 @@ def _refused(problem: stripe.StripeError) -> Refusal:
     envelope = problem.json_body if isinstance(problem.json_body, Mapping) else {}
     error = child(envelope, "error")
     request_id = problem.request_id or ""
-    message = (text_or_empty(error, "message") if error else str(problem.user_message or ""))[
-        :MAX_MESSAGE_LENGTH
-    ]
+    message = (text_or_empty(error, "message") if error else str(problem.user_message or ""))[:MAX_MESSAGE_LENGTH]
 
     def refusal(
         outcome: Outcome, code: ErrorCode, *, stored: bool = False, retry_after: float | None = None
@@ -174,9 +172,7 @@ def _refused(problem: stripe.StripeError) -> Refusal:
         return Refusal(outcome, call_error, error or {}, request_id)
 
     if status == 429 or isinstance(problem, stripe.RateLimitError):
-        return refusal(
-            Outcome.NOT_EXECUTED, ErrorCode.RATE_LIMITED, retry_after=_retry_after(problem.headers)
-        )
+        return refusal(Outcome.NOT_EXECUTED, ErrorCode.RATE_LIMITED, retry_after=_retry_after(problem.headers))
     if error is None:  # not Stripe's own words: a gateway or a proxy answered
         by_gateway = status is not None and status >= 500
         return _unknown(ErrorCode.GATEWAY if by_gateway else ErrorCode.UNEXPECTED_ANSWER, message, status)

@@ -123,11 +123,7 @@ def cell(result: Result) -> str:
     if result.outcome is Outcome.DECLINED:
         assert result.failure is not None, "every DECLINED says why"
         return f"{result.outcome}: {result.failure.code}"
-    return (
-        f"{result.outcome}: {result.error.code}"
-        if result.error and not result.snapshot
-        else str(result.outcome)
-    )
+    return f"{result.outcome}: {result.error.code}" if result.error and not result.snapshot else str(result.outcome)
 
 
 TEXT = """\
@@ -173,8 +169,7 @@ partial capture it does not say what was captured: that is `unknown`, never a gu
 def render() -> str:
     """Write the document."""
     faults = [
-        f"| {name} | {says} | {('none', 'once')[times]} | {again} |"
-        for name, (_, says, times, again) in FAULTS.items()
+        f"| {name} | {says} | {('none', 'once')[times]} | {again} |" for name, (_, says, times, again) in FAULTS.items()
     ]
     return TEXT.format(
         answers=_table(ANSWERS),

@@ -43,9 +43,7 @@ def environment() -> Path:
         if python.exists() and mark.exists() and mark.read_text() == wanted:
             return python
         shutil.rmtree(home / "venv", ignore_errors=True)
-        subprocess.run(
-            [sys.executable, "-m", "venv", str(home / "venv")], check=True, timeout=INSTALL_SECONDS
-        )
+        subprocess.run([sys.executable, "-m", "venv", str(home / "venv")], check=True, timeout=INSTALL_SECONDS)
         words = [
             "-m",
             "pip",

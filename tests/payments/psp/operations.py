@@ -113,9 +113,7 @@ REGISTER = Operation(
     name="register",
     endpoint="payment_intents.create",
     prepare=lambda _bench: Situation(),
-    perform=lambda adapter, ctx, _it: adapter.register(
-        ctx, RegisterRequest(1999, "EUR", capture_later=False)
-    ),
+    perform=lambda adapter, ctx, _it: adapter.register(ctx, RegisterRequest(1999, "EUR", capture_later=False)),
     happened=lambda bench, ctx, _it: len(
         _with_metadata(bench.truth.payment_intents.list({"limit": 100}), ctx.operation_id)
     ),

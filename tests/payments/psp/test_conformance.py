@@ -197,10 +197,7 @@ def test_declined_at_the_confirmation(bench: Bench) -> None:
     assert result.snapshot.method.last4 == "0002"
     assert CONFIRM.happened(bench, ctx, it) == 0
     # The object can be tried again with another method.
-    assert (
-        CONFIRM.perform(bench.adapter, context(), replace(it, token="pm_card_visa")).outcome
-        is Outcome.SUCCEEDED
-    )
+    assert CONFIRM.perform(bench.adapter, context(), replace(it, token="pm_card_visa")).outcome is Outcome.SUCCEEDED
 
 
 @pytest.mark.parametrize(
@@ -304,9 +301,7 @@ def test_off_session_nobody_can_act(bench: Bench) -> None:
     method = bench.truth.payment_methods.attach("pm_card_authenticationRequired", {"customer": customer}).id
     charge = bench.adapter.register(context(), RegisterRequest(500, "EUR", False, customer=customer)).snapshot
     assert charge is not None
-    result = bench.adapter.confirm(
-        context(), charge.psp_id, ConfirmRequest(method, RETURN_URL, customer=customer)
-    )
+    result = bench.adapter.confirm(context(), charge.psp_id, ConfirmRequest(method, RETURN_URL, customer=customer))
     assert cell(result) == "declined: authentication_required"
 
 
@@ -365,9 +360,7 @@ def test_a_refund_is_decided_later_and_fails(bench: Bench, sandbox_psp: SandboxP
 
 
 REFUSALS: dict[str, Callable[[Bench, CallContext], Result]] = {
-    "register": lambda bench, ctx: bench.adapter.register(
-        ctx, RegisterRequest(100, "KPW", capture_later=False)
-    ),
+    "register": lambda bench, ctx: bench.adapter.register(ctx, RegisterRequest(100, "KPW", capture_later=False)),
     "create_hosted_session": lambda bench, ctx: bench.adapter.create_hosted_session(
         ctx, hosted(expires_at=datetime.now(UTC) + timedelta(days=9))
     ),
@@ -389,9 +382,7 @@ def test_a_wrong_request_is_refused(bench: Bench, name: str) -> None:
 
 
 UNKNOWN_OBJECTS: dict[str, Callable[[Adapter, CallContext], Result]] = {
-    "confirm": lambda adapter, ctx: adapter.confirm(
-        ctx, "pi_nonsense", ConfirmRequest("pm_card_visa", RETURN_URL)
-    ),
+    "confirm": lambda adapter, ctx: adapter.confirm(ctx, "pi_nonsense", ConfirmRequest("pm_card_visa", RETURN_URL)),
     "capture": lambda adapter, ctx: adapter.capture(ctx, "pi_nonsense", 1, "EUR"),
     "cancel": lambda adapter, ctx: adapter.cancel(ctx, "pi_nonsense", ""),
     "refund": lambda adapter, ctx: adapter.refund(ctx, "pi_nonsense", 1, "EUR"),
@@ -444,24 +435,18 @@ def test_a_key_in_use_by_a_request_that_is_still_running(
     bench: Bench, impatient: StripeAdapter, sandbox_psp: SandboxPsp, key: str
 ) -> None:
     ctx, it = context(), CONFIRM.prepare(bench)
-    sandbox_psp.faults(
-        {"operation": "payment_intents.confirm", "kind": "delay_before", "seconds": 30}, key=key
-    )
+    sandbox_psp.faults({"operation": "payment_intents.confirm", "kind": "delay_before", "seconds": 30}, key=key)
     first = CONFIRM.perform(impatient, ctx, it)
     assert cell(first) == "unknown: psp_timeout"
     assert cell(CONFIRM.perform(bench.adapter, ctx, it)) == "unknown: psp_key_in_use"
     assert CONFIRM.happened(bench, ctx, it) == 0
 
 
-@pytest.mark.parametrize(
-    "kind", [ObjectKind.CHARGE, ObjectKind.SESSION, ObjectKind.SAVED_METHOD, ObjectKind.REFUND]
-)
+@pytest.mark.parametrize("kind", [ObjectKind.CHARGE, ObjectKind.SESSION, ObjectKind.SAVED_METHOD, ObjectKind.REFUND])
 def test_a_lost_id_is_found_by_the_operation(bench: Bench, kind: ObjectKind) -> None:
     before, ctx, charge = datetime.now(UTC), context(), paid(bench)
     made = {
-        ObjectKind.CHARGE: lambda: bench.adapter.register(
-            ctx, RegisterRequest(1, "EUR", capture_later=False)
-        ),
+        ObjectKind.CHARGE: lambda: bench.adapter.register(ctx, RegisterRequest(1, "EUR", capture_later=False)),
         ObjectKind.SESSION: lambda: bench.adapter.create_hosted_session(ctx, hosted()),
         ObjectKind.SAVED_METHOD: lambda: bench.adapter.save_method(ctx, "pm_card_visa", RETURN_URL),
         ObjectKind.REFUND: lambda: bench.adapter.refund(ctx, charge, 5, "EUR"),

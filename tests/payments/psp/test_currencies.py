@@ -34,9 +34,7 @@ def test_what_can_be_received_goes_back_as_it_was(currency: str, amount: int) ->
         assert to_stripe(received, currency) == amount
 
 
-@pytest.mark.parametrize(
-    "currency", sorted(ZERO_DECIMAL | THREE_DECIMAL | {"ISK", "UGX", "EUR", "HUF", "TWD"})
-)
+@pytest.mark.parametrize("currency", sorted(ZERO_DECIMAL | THREE_DECIMAL | {"ISK", "UGX", "EUR", "HUF", "TWD"}))
 def test_one_major_unit_is_what_stripe_says(currency: str) -> None:
     decimals = 0 if currency in ZERO_DECIMAL else 3 if currency in THREE_DECIMAL else 2
     assert to_stripe(10 ** EXPONENTS[currency], currency) == 10**decimals

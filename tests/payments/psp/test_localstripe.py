@@ -39,16 +39,10 @@ CELLS: dict[tuple[str, str], Callable[[Bench], Result]] = {
     ("done", "capture"): lambda bench: bench.adapter.capture(
         context(), paid_past_the_adapter(bench, later=True), 1999, "EUR"
     ),
-    ("done", "cancel"): lambda bench: bench.adapter.cancel(
-        context(), paid_past_the_adapter(bench, later=True), ""
-    ),
-    ("done", "refund"): lambda bench: bench.adapter.refund(
-        context(), paid_past_the_adapter(bench), 700, "EUR"
-    ),
+    ("done", "cancel"): lambda bench: bench.adapter.cancel(context(), paid_past_the_adapter(bench, later=True), ""),
+    ("done", "refund"): lambda bench: bench.adapter.refund(context(), paid_past_the_adapter(bench), 700, "EUR"),
     ("done", "fetch"): lambda bench: bench.adapter.fetch(ObjectKind.CHARGE, paid_past_the_adapter(bench)),
-    ("declined", "save_method"): lambda bench: bench.adapter.save_method(
-        context(), "pm_card_visa_chargeDeclined", ""
-    ),
+    ("declined", "save_method"): lambda bench: bench.adapter.save_method(context(), "pm_card_visa_chargeDeclined", ""),
     ("3-D Secure", "save_method"): lambda bench: bench.adapter.save_method(
         context(),
         bench.truth.payment_methods.create(
@@ -84,9 +78,7 @@ CELLS: dict[tuple[str, str], Callable[[Bench], Result]] = {
         bench.truth.payment_intents.create({"amount": 5, "currency": "eur"}).id,
         ConfirmRequest("pm_card_visa", ""),
     ),
-    ("not supported by it", "find"): lambda bench: bench.adapter.find(
-        ObjectKind.CHARGE, "op_1", datetime.now(UTC)
-    ),
+    ("not supported by it", "find"): lambda bench: bench.adapter.find(ObjectKind.CHARGE, "op_1", datetime.now(UTC)),
 }
 
 

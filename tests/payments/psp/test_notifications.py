@@ -163,9 +163,7 @@ def test_a_body_of_another_form_is_refused(body: bytes) -> None:
     ],
 )
 def test_what_it_points_to(kind: str, name: str, pointed_to: ObjectKind | None) -> None:
-    ref = READER.parse(
-        event(kind, {"object": name, "id": "xx_1", "metadata": {"florin_operation": "op", "n": 5}})
-    )
+    ref = READER.parse(event(kind, {"object": name, "id": "xx_1", "metadata": {"florin_operation": "op", "n": 5}}))
     assert (ref.event_id, ref.type, ref.kind, ref.psp_id) == ("evt_1", kind, pointed_to, "xx_1")
     assert ref.created_at == datetime.fromtimestamp(1, UTC)
     assert ref.metadata == {"florin_operation": "op"}
@@ -208,16 +206,12 @@ def inbox() -> Iterator[tuple[str, list[Delivery]]]:
         thread.join(5)
 
 
-def wait_for(
-    received: list[Delivery], *kinds: str, about: str = "", seconds: float = 10
-) -> dict[str, Delivery]:
+def wait_for(received: list[Delivery], *kinds: str, about: str = "", seconds: float = 10) -> dict[str, Delivery]:
     """Wait until one of each kind has arrived, or one about an object, and return them by kind."""
     give_up_at = time.monotonic() + seconds
     while True:
         by_kind = {
-            json.loads(body)["type"]: (headers, body)
-            for headers, body in list(received)
-            if about.encode() in body
+            json.loads(body)["type"]: (headers, body) for headers, body in list(received) if about.encode() in body
         }
         if by_kind and set(kinds) <= set(by_kind):
             return by_kind

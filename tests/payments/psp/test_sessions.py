@@ -142,9 +142,7 @@ def test_cancelling_releases_money_that_a_session_holds(bench: Bench) -> None:
     assert (result.snapshot.kind, result.snapshot.status) == (ObjectKind.CHARGE, ObjectStatus.CANCELLED)
 
 
-def test_a_delayed_payment_behind_a_session_cannot_be_called_off_yet(
-    bench: Bench, sandbox_psp: SandboxPsp
-) -> None:
+def test_a_delayed_payment_behind_a_session_cannot_be_called_off_yet(bench: Bench, sandbox_psp: SandboxPsp) -> None:
     session = opened(bench)
     assert choose(session, "qr") == 303
     result = bench.adapter.cancel(context(), session.charge_psp_id, session.psp_id)
@@ -188,9 +186,7 @@ def test_an_address_of_notifications_is_registered_once(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("kind", ["drop_before", "500_before", "429"])
-def test_an_address_that_cannot_be_registered(
-    bench: Bench, sandbox_psp: SandboxPsp, key: str, kind: str
-) -> None:
+def test_an_address_that_cannot_be_registered(bench: Bench, sandbox_psp: SandboxPsp, key: str, kind: str) -> None:
     sandbox_psp.faults({"operation": "webhook_endpoints.create", "kind": kind}, key=key)
     with pytest.raises(ConnectionError):
         bench.adapter.ensure_webhook("https://florin.example/")

@@ -42,9 +42,7 @@ def impatience(settings: Settings) -> None:
 
 
 def register(url: str, key: str = "sk_test_x") -> Result:
-    return StripeAdapter(key, base_url=url).register(
-        context(), RegisterRequest(100, "EUR", capture_later=False)
-    )
+    return StripeAdapter(key, base_url=url).register(context(), RegisterRequest(100, "EUR", capture_later=False))
 
 
 def said(result: Result) -> tuple[Outcome, str, int | None]:
@@ -213,16 +211,12 @@ def test_no_cookie_and_no_netrc_goes_out(tmp_path: Path, monkeypatch: pytest.Mon
 def test_every_post_carries_the_key_the_version_and_the_metadata() -> None:
     ctx = context()
     with scripted(answer("200 OK", json.dumps(INTENT).encode())) as server:
-        StripeAdapter("sk_test_x", base_url=server.url + "/").register(
-            ctx, RegisterRequest(100, "EUR", False)
-        )
+        StripeAdapter("sk_test_x", base_url=server.url + "/").register(ctx, RegisterRequest(100, "EUR", False))
     head, _, body = server.requests[0].partition(b"\r\n\r\n")
     assert head.startswith(b"POST /v1/payment_intents HTTP/1.1")
     assert f"idempotency-key: {ctx.idempotency_key}".encode() in head.lower()
     assert b"stripe-version: 2026-10-28.endive" in head.lower()
-    assert f"metadata[florin_operation]={ctx.operation_id}".encode() in body.replace(b"%5B", b"[").replace(
-        b"%5D", b"]"
-    )
+    assert f"metadata[florin_operation]={ctx.operation_id}".encode() in body.replace(b"%5B", b"[").replace(b"%5D", b"]")
 
 
 def test_an_answer_in_an_older_dialect_is_read_too() -> None:
@@ -249,9 +243,7 @@ def _certificate(directory: Path) -> Path:
     )
     pem = directory / "server.pem"
     pem.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         + certificate.public_bytes(serialization.Encoding.PEM)
     )
     return pem
@@ -309,9 +301,7 @@ def test_every_call_is_numbered_at_the_seam(bench: Bench, operation: Operation) 
 
 @pytest.mark.parametrize("operation", MONEY, ids=lambda operation: operation.name)
 @pytest.mark.parametrize(("side", "times"), [("before", 0), ("after", 1)])
-def test_a_crash_at_the_call_is_not_survived(
-    bench: Bench, operation: Operation, side: str, times: int
-) -> None:
+def test_a_crash_at_the_call_is_not_survived(bench: Bench, operation: Operation, side: str, times: int) -> None:
     ctx, it = context(), operation.prepare(bench)
 
     def die(crossing: seam.Crossing) -> None:
