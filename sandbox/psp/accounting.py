@@ -8,7 +8,7 @@ from .call import Call
 from .errors import Json, ParameterError, missing, not_found
 from .identifiers import new_id, random_text
 from .ledger import balances, fresh
-from .lists import page
+from .lists import PAGING, PAGING_WITHOUT_TIME, page
 
 MAX_ENDPOINTS: Final = 16
 URL_START: Final = ("http://", "https://")
@@ -43,21 +43,7 @@ def retrieve_transaction(call: Call) -> Json:
 def list_transactions(call: Call) -> Json:
     """`GET /v1/balance_transactions`, by time, type, source or currency."""
     params = call.params
-    params.only(
-        frozenset(
-            (
-                "created",
-                "currency",
-                "limit",
-                "payout",
-                "source",
-                "starting_after",
-                "ending_before",
-                "type",
-                "expand",
-            )
-        )
-    )
+    params.only(PAGING | {"currency", "payout", "source", "type"})
     where: dict[str, Any] = {
         "type": params.text("type"),
         "parent": params.text("source") or params.text("payout"),
@@ -78,29 +64,14 @@ def retrieve_event(call: Call) -> Json:
 def list_events(call: Call) -> Json:
     """`GET /v1/events`, by type and time."""
     params = call.params
-    params.only(
-        frozenset(
-            (
-                "type",
-                "types",
-                "created",
-                "limit",
-                "starting_after",
-                "ending_before",
-                "expand",
-                "delivery_success",
-            )
-        )
-    )
-    return page(call, "event", "/v1/events", {"type": params.text("type")})
+    params.only(PAGING | {"type", "types"})
+    return page(call, "event", "/v1/events", {"type": params.text("type") or params.texts("types") or None})
 
 
 def create_endpoint(call: Call) -> Json:
     """`POST /v1/webhook_endpoints`: the only answer that shows the secret."""
     params = call.params
-    params.only(
-        frozenset(("url", "enabled_events", "api_version", "connect", "description", "metadata", "expand"))
-    )
+    params.only(frozenset(("url", "enabled_events", "api_version", "connect", "description", "metadata", "expand")))
     url = params.required_text("url")
     if not url.startswith(URL_START):
         raise ParameterError("Invalid URL: An explicit scheme (such as https) must be provided.", param="url")
@@ -136,7 +107,7 @@ def retrieve_endpoint(call: Call) -> Json:
 
 def list_endpoints(call: Call) -> Json:
     """`GET /v1/webhook_endpoints`."""
-    call.params.only(frozenset(("limit", "starting_after", "ending_before", "expand")))
+    call.params.only(PAGING_WITHOUT_TIME)
     return page(call, "webhook_endpoint", "/v1/webhook_endpoints")
 
 

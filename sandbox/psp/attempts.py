@@ -86,9 +86,7 @@ def decline(
 ) -> Json:
     """Write a refused attempt and answer the error; the PaymentIntent waits for another payment method."""
     if charge is not None:
-        charge.update(
-            status="failed", paid=False, captured=False, failure_code=why.code, failure_message=why.message
-        )
+        charge.update(status="failed", paid=False, captured=False, failure_code=why.code, failure_message=why.message)
         charge["outcome"] = charges.outcome_of("failed", why)
         call.store.save(charge)
     elif not without_charge:
@@ -137,15 +135,11 @@ def _delay(call: Call, intent: Json, method: Json, token: Token) -> None:
 
 def _approve(call: Call, intent: Json, method: Json, *, authenticated: bool) -> None:
     manual = intent["capture_method"] == "manual"
-    charge = charges.open_charge(
-        call, intent, method, status="succeeded", manual=manual, authenticated=authenticated
-    )
+    charge = charges.open_charge(call, intent, method, status="succeeded", manual=manual, authenticated=authenticated)
     _keep_method(call, intent, method, authenticated=authenticated)
     if manual:
         charges.keep(call, charge)
-        intent.update(
-            status="requires_capture", amount_capturable=intent["amount"], latest_charge=charge["id"]
-        )
+        intent.update(status="requires_capture", amount_capturable=intent["amount"], latest_charge=charge["id"])
         call.store.save(intent)
         emit(call, "charge.succeeded", charge)
         emit(call, "payment_intent.amount_capturable_updated", intent)

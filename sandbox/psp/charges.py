@@ -8,7 +8,7 @@ from .errors import Json
 from .events import emit
 from .identifiers import new_id
 from .ledger import NETWORKS, SETTLES_AFTER_SECONDS, record
-from .lists import page, whole
+from .lists import PAGING, page, whole
 from .methods import token_of
 from .tokens import Decline, Token
 
@@ -248,11 +248,7 @@ def list_charges(call: Call) -> Json:
     """`GET /v1/charges`."""
     params = call.params
     params.only(
-        frozenset(
-            ("customer", "payment_intent", "transfer_group", "limit", "starting_after", "ending_before",
-             "created",
-             "expand")
-        )
+        PAGING | {"customer", "payment_intent", "transfer_group"}
     )  # fmt: skip
     where: dict[str, Any] = {
         "customer": params.text("customer"),

@@ -8,7 +8,7 @@ from .errors import Json, ParameterError, RefusalError, missing, not_found
 from .events import emit
 from .identifiers import new_id, random_text
 from .ledger import MERCHANT, balances, post, record
-from .lists import page, whole
+from .lists import PAGING, PAGING_WITHOUT_TIME, page, whole
 
 ACCOUNT: Final = frozenset(
     ("type", "country", "email", "business_type", "business_profile", "capabilities", "metadata",
@@ -23,9 +23,7 @@ def create_account(call: Call) -> Json:
     """`POST /v1/accounts`: usable at once, as with Stripe's pre-verified test data."""
     params = call.params
     params.only(ACCOUNT)
-    kind = params.choice(
-        "type", ("express", "custom", "standard"), "none" if "controller" in params else "standard"
-    )
+    kind = params.choice("type", ("express", "custom", "standard"), "none" if "controller" in params else "standard")
     identifier = f"acct_{random_text(16)}"
     country = (params.text("country", at_most=2) or "DE").upper()
     currency = currency_of(params.text("default_currency") or "eur", param="default_currency")
@@ -123,8 +121,7 @@ def retrieve_account(call: Call) -> Json:
     found = call.store.get(call.platform, call.ids[0], "account")
     if found is None:
         raise RefusalError(
-            f"The provided key does not have access to account '{call.ids[0]}' (or that account does not "
-            "exist).",
+            f"The provided key does not have access to account '{call.ids[0]}' (or that account does not exist).",
             status=403,
             code="account_invalid",
         )
@@ -133,7 +130,7 @@ def retrieve_account(call: Call) -> Json:
 
 def list_accounts(call: Call) -> Json:
     """`GET /v1/accounts`."""
-    call.params.only(frozenset(("created", "limit", "starting_after", "ending_before", "expand")))
+    call.params.only(PAGING)
     return page(call, "account", "/v1/accounts")
 
 
@@ -163,23 +160,17 @@ def create_transfer(call: Call) -> Json:
     amount = params.integer("amount", at_least=1)
     payee = call.store.get(call.platform, destination, "account")
     if payee is None:
-        raise RefusalError(
-            f"No such destination: '{destination}'", code="resource_missing", param="destination"
-        )
+        raise RefusalError(f"No such destination: '{destination}'", code="resource_missing", param="destination")
     source = params.text("source_transaction")
     charge = call.referred("charge", source, param="source_transaction") if source else None
     available_on = call.now
     if charge is not None:
         incoming = call.store.get(call.scope, charge["balance_transaction"] or "", "balance_transaction")
         if incoming is None:
-            raise RefusalError(
-                f"Charge {charge['id']} has brought no money to transfer.", param="source_transaction"
-            )
+            raise RefusalError(f"Charge {charge['id']} has brought no money to transfer.", param="source_transaction")
         available_on = max(call.now, incoming["available_on"])
         amount = charge["amount_captured"] if amount is None else amount
-        sent = sum(
-            one["amount"] - one["amount_reversed"] for one in call.store.children(charge["id"], "transfer")
-        )
+        sent = sum(one["amount"] - one["amount_reversed"] for one in call.store.children(charge["id"], "transfer"))
         if sent + amount > charge["amount_captured"]:
             raise RefusalError(
                 f"Transfers using this transaction as a source must not exceed the source amount of "
@@ -198,9 +189,7 @@ def create_transfer(call: Call) -> Json:
     return transfer
 
 
-def _transfer(
-    call: Call, *, amount: int, currency: str, payee: str, charge: Json | None, available_on: int
-) -> Json:
+def _transfer(call: Call, *, amount: int, currency: str, payee: str, charge: Json | None, available_on: int) -> Json:
     params = call.params
     identifier = new_id("tr")
     payment_id = new_id("py")
@@ -250,11 +239,7 @@ def retrieve_transfer(call: Call) -> Json:
 def list_transfers(call: Call) -> Json:
     """`GET /v1/transfers`, by destination or group."""
     params = call.params
-    params.only(
-        frozenset(
-            ("destination", "transfer_group", "created", "limit", "starting_after", "ending_before", "expand")
-        )
-    )
+    params.only(PAGING | {"destination", "transfer_group"})
     where: dict[str, Any] = {
         "destination": params.text("destination"),
         "transfer_group": params.text("transfer_group"),
@@ -285,9 +270,7 @@ def create_reversal(call: Call) -> Json:
             "Insufficient funds in the connected account to reverse this transfer.",
             code="balance_insufficient",
         )
-    received = call.store.get(payee, transfer["_"]["received"], "balance_transaction") or {
-        "available_on": call.now
-    }
+    received = call.store.get(payee, transfer["_"]["received"], "balance_transaction") or {"available_on": call.now}
     available_on = max(call.now, received["available_on"])
     identifier = new_id("trr")
     back = record(
@@ -326,7 +309,7 @@ def create_reversal(call: Call) -> Json:
 
 def list_reversals(call: Call) -> Json:
     """`GET /v1/transfers/{id}/reversals`."""
-    call.params.only(frozenset(("limit", "starting_after", "ending_before", "expand")))
+    call.params.only(PAGING_WITHOUT_TIME)
     transfer = call.addressed("transfer", "transfer")
     return page(call, "transfer_reversal", transfer["reversals"]["url"], {"parent": transfer["id"]})
 

@@ -17,7 +17,7 @@ from .errors import Json, RefusalError
 from .events import API_VERSION
 from .faults import REQUEST_KINDS, WEBHOOK_KINDS, FaultError, parse
 from .sandbox import Sandbox
-from .store import encode, shown
+from .store import Store, encode, shown
 
 MAX_ADVANCE_SECONDS: Final = 400 * 24 * 3600
 MAX_SHOWN: Final = 1000
@@ -61,9 +61,7 @@ class Control:
     async def add_faults(self, request: web.Request) -> Json:
         """`POST /_sandbox/faults`: one rule or a list."""
         given = await _json(request)
-        rules = [
-            parse(rule, self.sandbox.account) for rule in (given if isinstance(given, list) else [given])
-        ]
+        rules = [parse(rule, self.sandbox.account) for rule in (given if isinstance(given, list) else [given])]
         self.sandbox.faults.add(rules)
         return {"faults": [rule.as_json() for rule in rules]}
 
@@ -125,9 +123,7 @@ class Control:
             named = str(intent["latest_charge"])
         scope, charge = self._object(named, "charge")
         amount = given.get("amount")
-        if amount is not None and (
-            not isinstance(amount, int) or not 0 < amount <= charge["amount_captured"]
-        ):
+        if amount is not None and (not isinstance(amount, int) or not 0 < amount <= charge["amount_captured"]):
             raise ControlError("amount is a whole number of minor units within the captured amount")
         if charge["disputed"] or not charge["captured"]:
             raise ControlError("the charge is disputed already, or was never captured")
@@ -197,9 +193,7 @@ class Control:
                 event = store.get(scope, identifier, "event")
                 if event is None:
                     continue
-                store.db.execute(
-                    "DELETE FROM deliveries WHERE event = ? AND state IN ('lost', 'dead')", (identifier,)
-                )
+                store.db.execute("DELETE FROM deliveries WHERE event = ? AND state IN ('lost', 'dead')", (identifier,))
                 endpoints = self.sandbox.webhooks.interested(scope, event["type"])
                 self.sandbox.webhooks.queue(scope, event, endpoints, faults=False)
                 sent += len(endpoints)
@@ -242,12 +236,13 @@ async def _object(request: web.Request) -> Json:
 
 
 def _answering(
-    handler: Callable[[web.Request], Awaitable[Json]],
+    store: Store, handler: Callable[[web.Request], Awaitable[Json]]
 ) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def answer(request: web.Request) -> web.Response:
         status = 200
         try:
             body = shown(await handler(request))
+            await store.committed()
         except (ControlError, FaultError) as problem:
             status, body = 400, {"error": str(problem)}
         except NotFoundError as problem:
@@ -278,4 +273,4 @@ def add_routes(router: web.UrlDispatcher, sandbox: Sandbox) -> None:
         ("POST", "webhooks/resend", control.resend),
         ("POST", "reset", control.reset),
     ):
-        router.add_route(method, f"/_sandbox/{path}", _answering(handler))
+        router.add_route(method, f"/_sandbox/{path}", _answering(sandbox.store, handler))

@@ -8,7 +8,7 @@ from .errors import Json, RefusalError
 from .events import emit
 from .identifiers import new_id
 from .ledger import NETWORKS, record
-from .lists import page
+from .lists import PAGING, page
 
 EVIDENCE: Final = (
     "access_activity_log", "billing_address", "cancellation_policy", "cancellation_policy_disclosure",
@@ -133,11 +133,7 @@ def retrieve(call: Call) -> Json:
 def list_disputes(call: Call) -> Json:
     """`GET /v1/disputes`, by charge or PaymentIntent."""
     params = call.params
-    params.only(
-        frozenset(
-            ("charge", "payment_intent", "created", "limit", "starting_after", "ending_before", "expand")
-        )
-    )
+    params.only(PAGING | {"charge", "payment_intent"})
     where: dict[str, Any] = {"parent": params.text("charge"), "payment_intent": params.text("payment_intent")}
     return page(call, "dispute", "/v1/disputes", where)
 

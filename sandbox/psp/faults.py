@@ -74,14 +74,10 @@ def parse(rule: Any, account_of: Callable[[str], str]) -> Fault:
     if not isinstance(rule, dict):
         raise FaultError("a fault is a JSON object")
     if unknown := set(rule) - FIELDS:
-        raise FaultError(
-            f"unknown fields: {', '.join(sorted(unknown))}; known are {', '.join(sorted(FIELDS))}"
-        )
+        raise FaultError(f"unknown fields: {', '.join(sorted(unknown))}; known are {', '.join(sorted(FIELDS))}")
     operation, kind = rule.get("operation"), str(rule.get("kind"))
     if not isinstance(operation, str) or not operation:
-        raise FaultError(
-            "operation is missing: for example payment_intents.confirm, payment_intents.*, * or webhooks"
-        )
+        raise FaultError("operation is missing: for example payment_intents.confirm, payment_intents.*, * or webhooks")
     known = WEBHOOK_KINDS if operation == WEBHOOKS else REQUEST_KINDS
     if kind not in known:
         raise FaultError(f"kind {kind!r} is not one of {', '.join(known)}")
@@ -123,16 +119,12 @@ class Faults:
         """Switch off everything, or what is limited to some accounts."""
         self.rules = [] if scopes is None else [rule for rule in self.rules if rule.scope not in scopes]
 
-    def take(
-        self, operation: str, scopes: tuple[str, str], subjects: Callable[[], list[Any]]
-    ) -> Fault | None:
+    def take(self, operation: str, scopes: tuple[str, str], subjects: Callable[[], list[Any]]) -> Fault | None:
         """Answer the rule that this request (or event) meets and use it up once."""
         for rule in self.rules:
             if rule.times is not None and rule.fired >= rule.times:
                 continue
-            if (rule.operation == WEBHOOKS) != (operation == WEBHOOKS) or not fnmatchcase(
-                operation, rule.operation
-            ):
+            if (rule.operation == WEBHOOKS) != (operation == WEBHOOKS) or not fnmatchcase(operation, rule.operation):
                 continue
             if rule.scope is not None and rule.scope not in scopes:
                 continue

@@ -61,8 +61,7 @@ class Answers:
         if (scope, key) in self.in_flight:
             raise key_in_use(key)
         row = self.store.db.execute(
-            "SELECT path, fingerprint, status, body, request_id, created FROM answers WHERE scope = ? AND "
-            "key = ?",
+            "SELECT path, fingerprint, status, body, request_id, created FROM answers WHERE scope = ? AND key = ?",
             (scope, key),
         ).fetchone()
         if row is None or row[5] <= now - KEPT_SECONDS:

@@ -3,8 +3,11 @@
 import hashlib
 import hmac
 import os
+import time
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+TIME_LENGTH = 8
 
 
 def random_text(length: int) -> str:
@@ -13,8 +16,12 @@ def random_text(length: int) -> str:
 
 
 def new_id(prefix: str) -> str:
-    """Answer a new id such as `pi_` and 24 characters."""
-    return f"{prefix}_{random_text(24)}"
+    """Answer a new id such as `pi_` and 24 characters: eight of time (indexes then grow at their end), then chance."""
+    rest, moment = time.time_ns() // 1_000_000, ""
+    for _ in range(TIME_LENGTH):
+        rest, digit = divmod(rest, 62)
+        moment = ALPHABET[digit] + moment
+    return f"{prefix}_{moment}{random_text(24 - TIME_LENGTH)}"
 
 
 def account_id_of(secret_key: str) -> str:

@@ -11,7 +11,7 @@ from .errors import DeclinedError, Json, ParameterError, RefusalError, missing, 
 from .events import emit
 from .forms import Params, refuse_card_numbers
 from .identifiers import new_id
-from .lists import page
+from .lists import PAGING, page
 from .tokens import METHOD_TYPES, TYPES_WITHOUT_MANUAL_CAPTURE
 
 COMMON: Final = frozenset(
@@ -204,8 +204,7 @@ def confirm(call: Call) -> Json:
     _refuse_if_session_is_open(call, intent, "confirm")
     if intent["status"] == "succeeded":
         raise RefusalError(
-            "You cannot confirm this PaymentIntent because it has already succeeded after being previously "
-            "confirmed.",
+            "You cannot confirm this PaymentIntent because it has already succeeded after being previously confirmed.",
             code="payment_intent_unexpected_state",
             payment_intent=intent,
         )
@@ -272,9 +271,7 @@ def declined(error: Json, intent: Json) -> DeclinedError:
 def capture(call: Call) -> Json:
     """`POST /v1/payment_intents/{id}/capture`: all of it or a part; the rest is released."""
     params = call.params
-    params.only(
-        frozenset(("amount_to_capture", "final_capture", "metadata", "statement_descriptor", "expand"))
-    )
+    params.only(frozenset(("amount_to_capture", "final_capture", "metadata", "statement_descriptor", "expand")))
     amount = params.integer("amount_to_capture", at_least=1)
     intent = call.addressed("payment_intent", "payment_intent")
     if intent["status"] != "requires_capture":
@@ -405,5 +402,5 @@ def retrieve(call: Call) -> Json:
 
 def list_intents(call: Call) -> Json:
     """`GET /v1/payment_intents`."""
-    call.params.only(frozenset(("customer", "created", "limit", "starting_after", "ending_before", "expand")))
+    call.params.only(PAGING | {"customer"})
     return page(call, "payment_intent", "/v1/payment_intents", {"customer": call.params.text("customer")})

@@ -11,6 +11,8 @@ from .ledger import fresh
 from .store import shown
 
 PAGING: Final = frozenset(("limit", "starting_after", "ending_before", "expand", "created"))
+PAGING_WITHOUT_TIME: Final = PAGING - {"created"}
+COLUMNS: Final = ("customer", "parent")
 DEFAULT_LIMIT: Final = 10
 MAX_LIMIT: Final = 100
 MAX_EXPANSIONS: Final = 20
@@ -31,10 +33,10 @@ def page(call: Call, kind: str, url: str, where: dict[str, Any] | None = None) -
     for path, value in (where or {}).items():
         if value is None:
             continue
-        conditions.append(
-            f"{path} = ?" if path in ("customer", "parent") else f"json_extract(body, '$.{path}') = ?"
-        )
-        given.append(value)
+        wanted = value if isinstance(value, list) else [value]
+        column = path if path in COLUMNS else f"json_extract(body, '$.{path}')"
+        conditions.append(f"{column} IN ({', '.join('?' * len(wanted))})")
+        given += wanted
     for operator, bound in created_bounds(call.params):
         conditions.append(f"created {operator} ?")
         given.append(bound)
@@ -49,8 +51,7 @@ def page(call: Call, kind: str, url: str, where: dict[str, Any] | None = None) -
         conditions.append("seq > ?" if before else "seq < ?")
         given.append(row[0])
     rows = call.store.db.execute(
-        f"SELECT body FROM objects WHERE {' AND '.join(conditions)} ORDER BY seq "
-        f"{'ASC' if before else 'DESC'} LIMIT ?",
+        f"SELECT body FROM objects WHERE {' AND '.join(conditions)} ORDER BY seq {'ASC' if before else 'DESC'} LIMIT ?",
         (*given, limit + 1),
     ).fetchall()
     data = [shown(json.loads(body)) for (body,) in rows[:limit]]

@@ -7,7 +7,7 @@ from .errors import Json, ParameterError, RefusalError, missing, not_found
 from .events import emit
 from .forms import Params, refuse_card_numbers
 from .identifiers import new_id, random_text
-from .lists import page
+from .lists import PAGING, PAGING_WITHOUT_TIME, page
 from .tokens import METHOD_TYPES, TOKENS, Token, token_of_card_token
 
 NO_ADDRESS: Final[Json] = dict.fromkeys(("city", "country", "line1", "line2", "postal_code", "state"))
@@ -73,9 +73,7 @@ def wanted_types(params: Params) -> list[str] | None:
     return types or None
 
 
-def make(
-    call: Call, token: Token, *, billing: Json | None = None, metadata: dict[str, str] | None = None
-) -> Json:
+def make(call: Call, token: Token, *, billing: Json | None = None, metadata: dict[str, str] | None = None) -> Json:
     """Make a new payment method from a magic token."""
     method: Json = {
         "id": new_id("pm"),
@@ -204,7 +202,7 @@ def retrieve_method(call: Call) -> Json:
 
 def list_methods(call: Call) -> Json:
     """`GET /v1/payment_methods`: those of a customer."""
-    call.params.only(frozenset(("customer", "type", "limit", "starting_after", "ending_before", "expand")))
+    call.params.only(PAGING_WITHOUT_TIME | {"customer", "type"})
     where: dict[str, Any] = {"customer": call.params.text("customer"), "type": call.params.text("type")}
     return page(call, "payment_method", "/v1/payment_methods", where)
 
@@ -214,9 +212,7 @@ def attach_method(call: Call) -> Json:
     call.params.only(frozenset(("customer", "expand")))
     customer = call.params.required_text("customer")
     given = call.ids[0]
-    method = (
-        make(call, TOKENS[given]) if given in TOKENS else call.addressed("payment_method", "PaymentMethod")
-    )
+    method = make(call, TOKENS[given]) if given in TOKENS else call.addressed("payment_method", "PaymentMethod")
     call.referred("customer", customer, param="customer")
     token = token_of(method)
     if method["customer"] not in (None, customer):
@@ -240,9 +236,7 @@ def detach_method(call: Call) -> Json:
     call.params.only(frozenset(("expand",)))
     method = call.addressed("payment_method", "PaymentMethod")
     if method["customer"] is None:
-        raise RefusalError(
-            "The payment method you provided is not attached to a customer so detachment is impossible."
-        )
+        raise RefusalError("The payment method you provided is not attached to a customer so detachment is impossible.")
     previous = {"customer": method["customer"]}
     method["customer"] = None
     method["_"]["used"] = True
@@ -338,7 +332,7 @@ def update_customer(call: Call) -> Json:
 
 def list_customers(call: Call) -> Json:
     """`GET /v1/customers`."""
-    call.params.only(frozenset(("email", "limit", "starting_after", "ending_before", "created", "expand")))
+    call.params.only(PAGING | {"email"})
     return page(call, "customer", "/v1/customers", {"email": call.params.text("email")})
 
 

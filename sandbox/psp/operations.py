@@ -72,14 +72,10 @@ _ALL: Final = (
     Operation("checkout.sessions.list", "GET", "checkout/sessions", sessions.list_sessions),
     Operation("checkout.sessions.retrieve", "GET", "checkout/sessions/*", sessions.retrieve),
     Operation("checkout.sessions.expire", "POST", "checkout/sessions/*/expire", sessions.expire),
-    Operation(
-        "checkout.sessions.line_items", "GET", "checkout/sessions/*/line_items", sessions.list_line_items
-    ),
+    Operation("checkout.sessions.line_items", "GET", "checkout/sessions/*/line_items", sessions.list_line_items),
     Operation("balance.retrieve", "GET", "balance", accounting.retrieve_balance),
     Operation("balance_transactions.list", "GET", "balance_transactions", accounting.list_transactions),
-    Operation(
-        "balance_transactions.retrieve", "GET", "balance_transactions/*", accounting.retrieve_transaction
-    ),
+    Operation("balance_transactions.retrieve", "GET", "balance_transactions/*", accounting.retrieve_transaction),
     Operation("events.list", "GET", "events", accounting.list_events),
     Operation("events.retrieve", "GET", "events/*", accounting.retrieve_event),
     Operation("webhook_endpoints.create", "POST", "webhook_endpoints", accounting.create_endpoint),

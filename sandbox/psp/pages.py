@@ -77,11 +77,7 @@ def render(title: str, body: str, *, goes_to: tuple[str | None, ...] = (), statu
 
 def _origin(address: str | None) -> str | None:
     parts = urlsplit(address or "")
-    if (
-        parts.scheme not in ("http", "https")
-        or not parts.netloc
-        or any(mark in parts.netloc for mark in " ;,'\"")
-    ):
+    if parts.scheme not in ("http", "https") or not parts.netloc or any(mark in parts.netloc for mark in " ;,'\""):
         return None
     return f"{parts.scheme}://{parts.netloc}"
 
@@ -115,12 +111,11 @@ class Pages:
         if choice == CANCEL and session["cancel_url"]:
             return _see(sessions.address_after(session["cancel_url"], session["id"]))
         if choice not in _offered(call, session):
-            return self._payment_page(
-                call, session, error="Please choose one of the ways to pay.", status=400
-            )
+            return self._payment_page(call, session, error="Please choose one of the ways to pay.", status=400)
         with call.store.transaction():
             held = self._attempt(call, session, CHOICES[choice][0])
             sessions.follow(call, session)
+        await call.store.committed()
         action = held["next_action"]
         if held["status"] == "requires_action" and action:
             return _see(action["redirect_to_url"]["url"])
@@ -159,9 +154,7 @@ class Pages:
             if name in _offered(call, session)
         ]
         if session["cancel_url"]:
-            buttons.append(
-                f'<button class="quiet" name="choice" value="{CANCEL}">Cancel and go back</button>'
-            )
+            buttons.append(f'<button class="quiet" name="choice" value="{CANCEL}">Cancel and go back</button>')
         paying = session["mode"] == "payment"
         body = PAY.substitute(
             heading="Pay" if paying else "Save a way to pay",
@@ -178,9 +171,7 @@ class Pages:
         """`GET /3ds/{intent}/{secret}`: the bank asks."""
         call, held = self._challenge(request)
         if held is None:
-            return closed(
-                "There is nothing to approve", "The question was answered already, or has expired.", 404
-            )
+            return closed("There is nothing to approve", "The question was answered already, or has expired.", 404)
         paying = held["object"] == "payment_intent"
         body = THREE_D_SECURE.substitute(
             what="Payment" if paying else "Saving this card",
@@ -196,9 +187,7 @@ class Pages:
         answer = await _field(request, "answer")
         call, held = self._challenge(request)
         if held is None:
-            return closed(
-                "There is nothing to approve", "The question was answered already, or has expired.", 404
-            )
+            return closed("There is nothing to approve", "The question was answered already, or has expired.", 404)
         if answer not in ("approve", "refuse"):
             return closed("This answer is not possible", "Please go back and approve or refuse.", 400)
         paying = held["object"] == "payment_intent"
@@ -208,6 +197,7 @@ class Pages:
             session = call.store.get(call.scope, held["_"].get("session") or "", "checkout.session")
             if session is not None:
                 sessions.follow(call, session)
+        await call.store.committed()
         return_url = held["_"]["return_url"]
         if not return_url:
             return closed("Thank you", "You can close this page.", 200)

@@ -9,7 +9,7 @@ from .errors import Json, RefusalError, missing
 from .events import emit
 from .identifiers import new_id
 from .ledger import BANK, record
-from .lists import page
+from .lists import PAGING, page
 
 CREATE: Final = frozenset(
     ("amount", "currency", "description", "destination", "metadata", "method", "source_type",
@@ -76,9 +76,7 @@ def create(call: Call) -> Json:
     emit(call, "payout.created", payout)
     for word, share in (("in_transit", 0.5), ("paid", 1.0), ("failed", 2.0)):
         if word != "failed" or payout["_"]["bounces"]:
-            call.sandbox.jobs.schedule(
-                call, "payout.arrive", identifier, after_seconds=seconds * share, word=word
-            )
+            call.sandbox.jobs.schedule(call, "payout.arrive", identifier, after_seconds=seconds * share, word=word)
     return payout
 
 
@@ -134,20 +132,7 @@ def retrieve(call: Call) -> Json:
 def list_payouts(call: Call) -> Json:
     """`GET /v1/payouts`, by status."""
     params = call.params
-    params.only(
-        frozenset(
-            (
-                "status",
-                "destination",
-                "created",
-                "arrival_date",
-                "limit",
-                "starting_after",
-                "ending_before",
-                "expand",
-            )
-        )
-    )
+    params.only(PAGING | {"status", "destination", "arrival_date"})
     where: dict[str, Any] = {"status": params.text("status"), "destination": params.text("destination")}
     return page(call, "payout", "/v1/payouts", where)
 

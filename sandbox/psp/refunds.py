@@ -9,7 +9,7 @@ from .errors import Json, ParameterError, RefusalError
 from .events import emit
 from .identifiers import new_id
 from .ledger import NETWORKS, record
-from .lists import page
+from .lists import PAGING, page
 
 CREATE: Final = frozenset(
     ("payment_intent", "charge", "amount", "currency", "metadata", "reason", "reverse_transfer",
@@ -58,9 +58,7 @@ def create(call: Call) -> Json:
         )
     left = charges.refundable(charge)
     if left == 0:
-        raise RefusalError(
-            f"Charge {charge['id']} has already been refunded.", code="charge_already_refunded"
-        )
+        raise RefusalError(f"Charge {charge['id']} has already been refunded.", code="charge_already_refunded")
     if amount is None:
         amount = left
     if amount > left:
@@ -108,9 +106,7 @@ def create(call: Call) -> Json:
     emit(call, "refund.created", refund)
     emit(call, "charge.refunded", charge)
     if token.refund is not None:
-        call.sandbox.jobs.schedule(
-            call, "refund.decide", refund["id"], after_seconds=SLOW_SECONDS, word=token.refund
-        )
+        call.sandbox.jobs.schedule(call, "refund.decide", refund["id"], after_seconds=SLOW_SECONDS, word=token.refund)
     return refund
 
 
@@ -198,10 +194,6 @@ def update(call: Call) -> Json:
 def list_refunds(call: Call) -> Json:
     """`GET /v1/refunds`, by PaymentIntent or charge."""
     params = call.params
-    params.only(
-        frozenset(
-            ("payment_intent", "charge", "created", "limit", "starting_after", "ending_before", "expand")
-        )
-    )
+    params.only(PAGING | {"payment_intent", "charge"})
     where: dict[str, Any] = {"payment_intent": params.text("payment_intent"), "parent": params.text("charge")}
     return page(call, "refund", "/v1/refunds", where)

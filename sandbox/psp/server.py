@@ -8,11 +8,11 @@ cut the connection do so here.
 import asyncio
 import base64
 import binascii
-import contextlib
 import logging
 import socket
 import struct
 from collections.abc import AsyncIterator
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -76,7 +76,7 @@ async def _loops(app: web.Application) -> AsyncIterator[None]:
     for loop in loops:
         loop.cancel()
     for loop in loops:
-        with contextlib.suppress(asyncio.CancelledError):
+        with suppress(asyncio.CancelledError):
             await loop
     sandbox.close()
 
@@ -109,9 +109,7 @@ class Api:
         scope = self._acting_for(request, platform)
         operation, ids = find(request.method, request.match_info["path"])
         sandbox.requests[operation.name] = sandbox.requests.get(operation.name, 0) + 1
-        flat = pairs(
-            body.decode("utf-8", "replace") if request.method == "POST" else request.rel_url.raw_query_string
-        )
+        flat = pairs(body.decode("utf-8", "replace") if request.method == "POST" else request.rel_url.raw_query_string)
         call = Call(
             sandbox=sandbox,
             scope=scope,
@@ -198,7 +196,7 @@ class Api:
         answer = Answer(500, encode(ENVELOPE_500).encode(), call.request_id or "")
         if kind != "500_before":
             try:
-                with store.transaction():
+                with nullcontext() if operation.method == "GET" else store.transaction():
                     try:
                         result = expand(call, operation.handler(call))
                         done = Answer(200, encode(shown(result)).encode(), answer.request_id)
@@ -217,6 +215,7 @@ class Api:
         if refusal is not None or kind == "500_before":
             with store.transaction():
                 self._keep(call, keep, answer)
+        await store.committed()
         if sandbox.settings.verify_books and (wrong := faults_found(store, call.scope)):
             raise AssertionError(f"the sandbox's books are wrong after {operation.name}: {wrong}")
         return answer
@@ -229,11 +228,7 @@ class Api:
         """Cut the connection, or keep it and say nothing until the caller gives up."""
         if kind.startswith("never_answer"):
             waited = 0.0
-            while (
-                request.transport is not None
-                and not request.transport.is_closing()
-                and waited < SILENT_SECONDS
-            ):
+            while request.transport is not None and not request.transport.is_closing() and waited < SILENT_SECONDS:
                 await asyncio.sleep(0.1)
                 waited += 0.1
         elif request.transport is not None:
@@ -261,12 +256,7 @@ def secret_key_of(request: web.Request) -> str:
             "using Bearer "
             "auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY')."
         )
-    if (
-        not key.startswith(TEST_KEY)
-        or len(key) <= len(TEST_KEY)
-        or len(key) > MAX_KEY_LENGTH
-        or not key.isascii()
-    ):
+    if not key.startswith(TEST_KEY) or len(key) <= len(TEST_KEY) or len(key) > MAX_KEY_LENGTH or not key.isascii():
         raise KeyRefusedError(f"Invalid API Key provided: {key[:8]}****{key[-4:] if len(key) > 16 else ''}")
     return key
 
@@ -291,8 +281,7 @@ def _refused(refusal: RefusalError, identifier: str) -> Answer:
 
 def _too_many() -> RefusalError:
     return RefusalError(
-        "Request rate limit exceeded. You can learn more about rate limits here "
-        "https://docs.stripe.com/rate-limits.",
+        "Request rate limit exceeded. You can learn more about rate limits here https://docs.stripe.com/rate-limits.",
         status=429,
         code="rate_limit",
     )

@@ -13,7 +13,7 @@ from .errors import Json, ParameterError, RefusalError, missing
 from .events import emit
 from .forms import Params
 from .identifiers import new_id, random_text
-from .lists import page, whole
+from .lists import PAGING, PAGING_WITHOUT_TIME, page, whole
 
 CREATE: Final = frozenset(
     ("mode", "line_items", "success_url", "cancel_url", "client_reference_id", "customer", "customer_email",
@@ -50,9 +50,7 @@ def create(call: Call) -> Json:
     types = methods.wanted_types(params)
     if mode == "payment":
         hidden["lines"], amount, currency = _lines(params)
-        intent = _payment_intent(
-            call, identifier, amount=amount, currency=currency, customer=customer, types=types
-        )
+        intent = _payment_intent(call, identifier, amount=amount, currency=currency, customer=customer, types=types)
     else:
         setup = _setup_intent(call, identifier, customer=customer, types=types)
         currency = params.text("currency")
@@ -84,9 +82,7 @@ def create(call: Call) -> Json:
         setup_intent=setup["id"] if setup else None,
         submit_type=params.text("submit_type"),
         success_url=success_url,
-        total_details={"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0}
-        if mode == "payment"
-        else None,
+        total_details={"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0} if mode == "payment" else None,
     )
     call.store.add(call.scope, session, parent=held["id"])
     call.sandbox.jobs.schedule(call, "session.expire", identifier, after_seconds=expires_at - call.now)
@@ -391,27 +387,14 @@ def _line_item(call: Call, line: Json) -> Json:
 
 def list_line_items(call: Call) -> Json:
     """`GET /v1/checkout/sessions/{id}/line_items`."""
-    call.params.only(frozenset(("limit", "expand", "starting_after", "ending_before")))
+    call.params.only(PAGING_WITHOUT_TIME)
     return line_items(call, call.addressed("checkout.session", "checkout.session"))
 
 
 def list_sessions(call: Call) -> Json:
     """`GET /v1/checkout/sessions`, by PaymentIntent, customer, status."""
     params = call.params
-    params.only(
-        frozenset(
-            (
-                "payment_intent",
-                "customer",
-                "status",
-                "created",
-                "limit",
-                "starting_after",
-                "ending_before",
-                "expand",
-            )
-        )
-    )
+    params.only(PAGING | {"payment_intent", "customer", "status"})
     where: dict[str, Any] = {
         "parent": params.text("payment_intent"),
         "customer": params.text("customer"),

@@ -9,7 +9,7 @@ from .events import emit
 from .forms import refuse_card_numbers
 from .identifiers import new_id, random_text
 from .intents import declined, return_url_needed
-from .lists import page
+from .lists import PAGING, page
 from .store import shown
 from .tokens import SETUP_AUTHENTICATION_FAILED, Decline
 
@@ -195,9 +195,7 @@ def decline(call: Call, setup: Json, method: Json, why: Decline) -> Json:
     }
     if why.decline_code is not None:
         error["decline_code"] = why.decline_code
-    setup.update(
-        status="requires_payment_method", payment_method=None, last_setup_error=error, next_action=None
-    )
+    setup.update(status="requires_payment_method", payment_method=None, last_setup_error=error, next_action=None)
     call.store.save(setup)
     emit(call, "setup_intent.setup_failed", setup)
     return error
@@ -251,10 +249,6 @@ def retrieve(call: Call) -> Json:
 def list_setups(call: Call) -> Json:
     """`GET /v1/setup_intents`."""
     params = call.params
-    params.only(
-        frozenset(
-            ("customer", "payment_method", "created", "limit", "starting_after", "ending_before", "expand")
-        )
-    )
+    params.only(PAGING | {"customer", "payment_method"})
     where = {"customer": params.text("customer"), "payment_method": params.text("payment_method")}
     return page(call, "setup_intent", "/v1/setup_intents", where)

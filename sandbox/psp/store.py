@@ -1,10 +1,11 @@
 """The sandbox's memory: one SQLite file, one connection, one writer.
 
 Objects are kept as the JSON that Stripe would answer, with what only the sandbox may know under the key
-"_", which never leaves through `shown`. Every request is one transaction. Nothing here knows what an
+"_", which never leaves through `shown`. Every request is all or nothing. Nothing here knows what an
 object means.
 """
 
+import asyncio
 import json
 import sqlite3
 from collections.abc import Iterator
@@ -18,14 +19,14 @@ CREATE TABLE IF NOT EXISTS accounts (
     id TEXT PRIMARY KEY, secret_key TEXT UNIQUE, platform TEXT, created INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS objects (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, scope TEXT NOT NULL, kind TEXT NOT NULL,
+    seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, scope TEXT NOT NULL, kind TEXT NOT NULL,
     created INTEGER NOT NULL, customer TEXT, parent TEXT, body TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS objects_by_kind ON objects (scope, kind, seq);
 CREATE INDEX IF NOT EXISTS objects_by_customer ON objects (customer, kind) WHERE customer IS NOT NULL;
 CREATE INDEX IF NOT EXISTS objects_by_parent ON objects (parent, kind) WHERE parent IS NOT NULL;
 CREATE TABLE IF NOT EXISTS journals (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, source TEXT NOT NULL, type TEXT NOT NULL, created INTEGER NOT NULL
+    id INTEGER PRIMARY KEY, source TEXT NOT NULL, type TEXT NOT NULL, created INTEGER NOT NULL
 );
 CREATE TABLE IF NOT EXISTS entries (
     journal INTEGER NOT NULL, scope TEXT NOT NULL, account TEXT NOT NULL, currency TEXT NOT NULL,
@@ -40,12 +41,12 @@ CREATE TABLE IF NOT EXISTS answers (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS answers_by_age ON answers (created);
 CREATE TABLE IF NOT EXISTS jobs (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, due REAL NOT NULL, kind TEXT NOT NULL, scope TEXT NOT NULL,
+    id INTEGER PRIMARY KEY, due REAL NOT NULL, kind TEXT NOT NULL, scope TEXT NOT NULL,
     target TEXT NOT NULL, word TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX IF NOT EXISTS jobs_by_due ON jobs (due);
 CREATE TABLE IF NOT EXISTS deliveries (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, scope TEXT NOT NULL, endpoint TEXT NOT NULL, event TEXT NOT NULL,
+    id INTEGER PRIMARY KEY, scope TEXT NOT NULL, endpoint TEXT NOT NULL, event TEXT NOT NULL,
     state TEXT NOT NULL, due REAL NOT NULL, tries INTEGER NOT NULL DEFAULT 0,
     forged INTEGER NOT NULL DEFAULT 0,
     note TEXT NOT NULL DEFAULT ''
@@ -65,14 +66,12 @@ def shown(body: Json) -> Json:
 
 
 class Store:
-    """Keep objects; one open transaction at a time."""
+    """Keep objects; everything happens in the one thread of the event loop."""
 
     def __init__(self, path: Path | None) -> None:
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
-        self.db = sqlite3.connect(
-            ":memory:" if path is None else path, isolation_level=None, cached_statements=256
-        )
+        self.db = sqlite3.connect(":memory:" if path is None else path, isolation_level=None, cached_statements=256)
         for setting in (
             "locking_mode=EXCLUSIVE",
             "journal_mode=WAL",
@@ -82,21 +81,61 @@ class Store:
         ):
             self.db.execute(f"PRAGMA {setting}")
         self.db.executescript(SCHEMA)
+        self._open = False
+        self._waiting: list[asyncio.Future[None]] = []
 
     def close(self) -> None:
-        """Close the file."""
+        """Commit and close the file."""
+        self.commit()
         self.db.close()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Commit what is written inside, or nothing of it."""
-        self.db.execute("BEGIN")
+        """Write what is written inside, or nothing of it.
+
+        What several requests wrote in one turn of the event loop is committed together at its end; an answer
+        waits for that with `committed`.
+        """
+        self._begin()
+        self.db.execute("SAVEPOINT request")
         try:
             yield
         except BaseException:
-            self.db.execute("ROLLBACK")
+            self.db.execute("ROLLBACK TO request")
+            self.db.execute("RELEASE request")
             raise
-        self.db.execute("COMMIT")
+        self.db.execute("RELEASE request")
+
+    def _begin(self) -> None:
+        if self._open:
+            return
+        self.db.execute("BEGIN")
+        self._open = True
+        asyncio.get_running_loop().call_soon(self.commit)
+
+    def commit(self) -> None:
+        """Commit what was written in this turn of the event loop and let the answers go."""
+        if not self._open:
+            return
+        waiting, self._waiting = self._waiting, []
+        self._open = False
+        try:
+            self.db.execute("COMMIT")
+        except sqlite3.Error as problem:
+            self.db.execute("ROLLBACK")
+            for answer in waiting:
+                answer.set_exception(problem)
+            raise
+        for answer in waiting:
+            if not answer.done():
+                answer.set_result(None)
+
+    async def committed(self) -> None:
+        """Wait until everything written so far is committed."""
+        if self._open:
+            answer = asyncio.get_running_loop().create_future()
+            self._waiting.append(answer)
+            await answer
 
     def add(self, scope: str, body: Json, *, parent: str | None = None) -> Json:
         """Keep a new object and answer it."""
@@ -155,9 +194,7 @@ class Store:
 
     def count(self, scope: str, kind: str) -> int:
         """Answer how many objects of a kind an account has."""
-        row = self.db.execute(
-            "SELECT count(*) FROM objects WHERE scope = ? AND kind = ?", (scope, kind)
-        ).fetchone()
+        row = self.db.execute("SELECT count(*) FROM objects WHERE scope = ? AND kind = ?", (scope, kind)).fetchone()
         return int(row[0])
 
     def wipe(self, scopes: list[str] | None) -> None:
@@ -167,10 +204,10 @@ class Store:
                 self.db.execute(f"DELETE FROM {table}")
             return
         for scope in scopes:
+            self.db.execute("DELETE FROM journals WHERE id IN (SELECT journal FROM entries WHERE scope = ?)", (scope,))
             self.db.execute(
                 "DELETE FROM entries WHERE journal IN (SELECT journal FROM entries WHERE scope = ?)", (scope,)
             )
             for table in TABLES_WITH_SCOPE:
                 self.db.execute(f"DELETE FROM {table} WHERE scope = ?", (scope,))
             self.db.execute("DELETE FROM accounts WHERE id = ?", (scope,))
-        self.db.execute("DELETE FROM journals WHERE id NOT IN (SELECT journal FROM entries)")

@@ -46,8 +46,7 @@ AUTHENTICATION_REQUIRED: Final = Decline(
 AUTHENTICATION_FAILED: Final = Decline(
     "payment_intent_authentication_failure",
     None,
-    "We are unable to authenticate your payment method. Please choose a different payment method and try "
-    "again.",
+    "We are unable to authenticate your payment method. Please choose a different payment method and try again.",
 )
 SETUP_AUTHENTICATION_FAILED: Final = Decline(
     "setup_intent_authentication_failure",

@@ -109,8 +109,7 @@ class Webhooks:
         for endpoint in endpoints:
             forged = [1, 0] if kind == "forge" else [0, 0] if kind == "duplicate" else [0]
             self.sandbox.store.db.executemany(
-                "INSERT INTO deliveries (scope, endpoint, event, state, due, forged) VALUES (?, ?, ?, ?, ?, "
-                "?)",
+                "INSERT INTO deliveries (scope, endpoint, event, state, due, forged) VALUES (?, ?, ?, ?, ?, ?)",
                 [(scope, endpoint.id, event["id"], state, due, flag) for flag in forged],
             )
         self.woken.set()
@@ -155,9 +154,7 @@ class Webhooks:
             if busy.count(endpoint_id) >= AT_ONCE_PER_ENDPOINT:
                 continue
             endpoint = self._endpoint(scope, endpoint_id)
-            row = self.sandbox.store.db.execute(
-                "SELECT body FROM objects WHERE id = ?", (event_id,)
-            ).fetchone()
+            row = self.sandbox.store.db.execute("SELECT body FROM objects WHERE id = ?", (event_id,)).fetchone()
             if endpoint is None or row is None:
                 self._finish(identifier, "gone", tries, "the endpoint or the event is gone")
                 continue
@@ -186,9 +183,7 @@ class Webhooks:
         try:
             if self.session is None:
                 raise RuntimeError("the loop that sends has not been started")
-            async with self.session.post(
-                endpoint.url, data=body, headers=headers, allow_redirects=False
-            ) as answer:
+            async with self.session.post(endpoint.url, data=body, headers=headers, allow_redirects=False) as answer:
                 note, fine = f"HTTP {answer.status}", 200 <= answer.status < 300
         except (aiohttp.ClientError, TimeoutError, ValueError) as problem:
             note, fine = f"{type(problem).__name__}: {problem}"[:200], False

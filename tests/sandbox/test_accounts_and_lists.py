@@ -31,9 +31,7 @@ def test_without_a_test_key_nobody_gets_in(sandbox_psp: SandboxPsp, given: str) 
 
 def test_a_key_can_be_given_as_basic_user(sandbox_psp: SandboxPsp, key: str) -> None:
     user = base64.b64encode(f"{key}:".encode()).decode()
-    answer = requests.get(
-        f"{sandbox_psp.url}/v1/balance", headers={"Authorization": f"Basic {user}"}, timeout=20
-    )
+    answer = requests.get(f"{sandbox_psp.url}/v1/balance", headers={"Authorization": f"Basic {user}"}, timeout=20)
     assert answer.status_code == 200
 
 
@@ -123,21 +121,24 @@ def test_lists_can_be_narrowed_by_time_and_customer(
     assert found(customer=customer.id) == [early.id]
 
 
-@pytest.mark.parametrize(
-    "params", [{"limit": 0}, {"limit": 101}, {"starting_after": "pi_none"}, {"colour": "red"}]
-)
+@pytest.mark.parametrize("params", [{"limit": 0}, {"limit": 101}, {"starting_after": "pi_none"}, {"colour": "red"}])
 def test_a_wrong_list_is_refused(psp: Any, params: dict[str, Any]) -> None:
     with pytest.raises(stripe.InvalidRequestError):
         psp.payment_intents.list(params)
+
+
+def test_events_can_be_narrowed_by_type(psp: Any, new_intent: Callable[..., Any]) -> None:
+    new_intent(payment_method="pm_card_visa", confirm=True)
+    assert [event.type for event in psp.events.list({"type": "charge.succeeded"}).data] == ["charge.succeeded"]
+    both = psp.events.list({"types": ["charge.succeeded", "payment_intent.created"]}).data
+    assert [event.type for event in both] == ["charge.succeeded", "payment_intent.created"]
 
 
 def test_balance_transactions_can_be_narrowed(psp: Any, new_intent: Callable[..., Any]) -> None:
     paid = new_intent(payment_method="pm_card_visa", confirm=True)
     refund = psp.refunds.create({"payment_intent": paid.id, "amount": 5})
     assert [txn.source for txn in psp.balance_transactions.list({"type": "refund"}).data] == [refund.id]
-    assert [txn.type for txn in psp.balance_transactions.list({"source": paid.latest_charge}).data] == [
-        "charge"
-    ]
+    assert [txn.type for txn in psp.balance_transactions.list({"source": paid.latest_charge}).data] == ["charge"]
     assert len(psp.balance_transactions.list({"currency": "eur"}).data) == 2
     assert psp.balance_transactions.list({"currency": "usd"}).data == []
 

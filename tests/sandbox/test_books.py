@@ -1,5 +1,6 @@
 """The sandbox's own books, clock and memory: the referee must be right itself."""
 
+import asyncio
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -45,15 +46,21 @@ def test_the_check_finds_what_was_changed_behind_its_back(store: Store) -> None:
     assert any("off by 1 eur" in fault for fault in faults_found(store, None))
 
 
-def test_a_failed_request_leaves_nothing_behind(store: Store) -> None:
-    def twice() -> None:
+def test_a_failed_request_leaves_nothing_behind_and_others_of_its_turn_stay(store: Store) -> None:
+    def fail() -> None:
         with store.transaction():
-            store.add("a", {"id": "x", "object": "charge", "created": 0})
+            store.add("a", {"id": "y", "object": "charge", "created": 0})
             store.add("a", {"id": "x", "object": "charge", "created": 0})
 
-    with pytest.raises(sqlite3.IntegrityError):
-        twice()
-    assert store.count("a", "charge") == 0
+    async def requests_of_one_turn() -> None:
+        with store.transaction():
+            store.add("a", {"id": "x", "object": "charge", "created": 0})
+        with pytest.raises(sqlite3.IntegrityError):
+            fail()
+        await store.committed()
+
+    asyncio.run(requests_of_one_turn())
+    assert [one["id"] for one in store.all("a", "charge")] == ["x"]
 
 
 def test_books_balance_after_every_request_of_a_long_story(tmp_path: Path) -> None:
@@ -64,9 +71,7 @@ def test_books_balance_after_every_request_of_a_long_story(tmp_path: Path) -> No
         client: Any = stripe.StripeClient(key, base_addresses={"api": psp.url}, max_network_retries=0).v1
         payee = client.accounts.create({"type": "express", "external_account": "btok_good"})
         for round_, token in enumerate(("pm_card_visa", "pm_card_bypassPending", "pm_card_createDispute")):
-            paid = client.payment_intents.create(
-                {**BODY, "payment_method": token, "metadata": {"n": str(round_)}}
-            )
+            paid = client.payment_intents.create({**BODY, "payment_method": token, "metadata": {"n": str(round_)}})
             psp.advance(0)
             if token == "pm_card_visa":
                 client.refunds.create({"payment_intent": paid.id, "amount": 700})
@@ -130,15 +135,11 @@ def test_the_clock_only_moves_forward_and_only_within_reason(sandbox_psp: Sandbo
     before = sandbox_psp.advance(0)["now"]
     assert sandbox_psp.advance(60)["now"] >= before + 60
     for wrong in (-1, "soon", None, 10**12):
-        answer = requests.post(
-            f"{sandbox_psp.url}/_sandbox/clock", json={"advance_seconds": wrong}, timeout=20
-        )
+        answer = requests.post(f"{sandbox_psp.url}/_sandbox/clock", json={"advance_seconds": wrong}, timeout=20)
         assert answer.status_code == 400
 
 
-def test_objects_carry_the_sandboxs_time(
-    psp: Any, sandbox_psp: SandboxPsp, new_intent: Callable[..., Any]
-) -> None:
+def test_objects_carry_the_sandboxs_time(psp: Any, sandbox_psp: SandboxPsp, new_intent: Callable[..., Any]) -> None:
     first = new_intent().created
     sandbox_psp.advance(3600)
     assert new_intent().created >= first + 3600

@@ -48,30 +48,22 @@ def test_the_caller_sees_a_failure_and_the_books_show_what_happened(
     (rule,) = sandbox_psp.faults({"operation": CONFIRM, "kind": kind}, key=key)
     error, status = SEEN_AS[kind]
     with pytest.raises(error) as caught:
-        client.payment_intents.confirm(
-            intent.id, {"payment_method": "pm_card_visa"}, {"idempotency_key": "k"}
-        )
+        client.payment_intents.confirm(intent.id, {"payment_method": "pm_card_visa"}, {"idempotency_key": "k"})
     assert caught.value.http_status == status
     happened = kind in EFFECT
-    assert client.payment_intents.retrieve(intent.id).status == (
-        "succeeded" if happened else "requires_payment_method"
-    )
+    assert client.payment_intents.retrieve(intent.id).status == ("succeeded" if happened else "requires_payment_method")
     assert len(sandbox_psp.books(key)["charges"]) == (1 if happened else 0)
     assert sandbox_psp.fired()[rule["id"]] == 1
     if kind.startswith("500"):
         return
-    again = client.payment_intents.confirm(
-        intent.id, {"payment_method": "pm_card_visa"}, {"idempotency_key": "k"}
-    )
+    again = client.payment_intents.confirm(intent.id, {"payment_method": "pm_card_visa"}, {"idempotency_key": "k"})
     assert again.status == "succeeded", "the same key finds the kept answer or does it now"
     assert len(sandbox_psp.books(key)["charges"]) == 1
 
 
 def test_an_html_page_is_what_a_gateway_says(sandbox_psp: SandboxPsp, key: str) -> None:
     sandbox_psp.faults({"operation": "balance.retrieve", "kind": "html_502"}, key=key)
-    answer = requests.get(
-        f"{sandbox_psp.url}/v1/balance", headers={"Authorization": f"Bearer {key}"}, timeout=20
-    )
+    answer = requests.get(f"{sandbox_psp.url}/v1/balance", headers={"Authorization": f"Bearer {key}"}, timeout=20)
     assert (answer.status_code, answer.headers["Content-Type"].split(";")[0]) == (502, "text/html")
     assert "Request-Id" not in answer.headers
 
@@ -125,9 +117,7 @@ def test_a_fault_can_be_meant_for_one_object(
     psp: Any, sandbox_psp: SandboxPsp, key: str, new_intent: Callable[..., Any]
 ) -> None:
     one, other = new_intent(metadata={"order": "1"}), new_intent(metadata={"order": "2"})
-    sandbox_psp.faults(
-        {"operation": CONFIRM, "kind": "drop_after", "match": {"metadata.order": "2"}}, key=key
-    )
+    sandbox_psp.faults({"operation": CONFIRM, "kind": "drop_after", "match": {"metadata.order": "2"}}, key=key)
     assert psp.payment_intents.confirm(one.id, {"payment_method": "pm_card_visa"}).status == "succeeded"
     with pytest.raises(stripe.APIConnectionError):
         psp.payment_intents.confirm(other.id, {"payment_method": "pm_card_visa"})
@@ -137,9 +127,7 @@ def test_a_refund_can_be_matched_through_its_payment(
     psp: Any, sandbox_psp: SandboxPsp, key: str, new_intent: Callable[..., Any]
 ) -> None:
     paid = new_intent(metadata={"order": "9"}, payment_method="pm_card_visa", confirm=True)
-    sandbox_psp.faults(
-        {"operation": "refunds.create", "kind": "500_after", "match": {"metadata.order": "9"}}, key=key
-    )
+    sandbox_psp.faults({"operation": "refunds.create", "kind": "500_after", "match": {"metadata.order": "9"}}, key=key)
     with pytest.raises(stripe.APIError):
         psp.refunds.create({"payment_intent": paid.id, "amount": 100})
     assert [refund["amount"] for refund in sandbox_psp.books(key)["refunds"]] == [100]

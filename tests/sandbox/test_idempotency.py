@@ -112,9 +112,7 @@ def test_what_never_began_is_not_kept(psp: Any, sandbox_psp: SandboxPsp, key: st
 def test_a_key_in_use_answers_409_to_everyone_else(
     psp: Any, sandbox_psp: SandboxPsp, key: str, connect: Callable[..., Any]
 ) -> None:
-    sandbox_psp.faults(
-        {"operation": "payment_intents.create", "kind": "delay_before", "seconds": 1.0}, key=key
-    )
+    sandbox_psp.faults({"operation": "payment_intents.create", "kind": "delay_before", "seconds": 1.0}, key=key)
     answers: list[Any] = []
     other = connect(key)
     thread = threading.Thread(

@@ -121,9 +121,7 @@ def test_a_decline_stays_on_the_page_and_lets_the_buyer_try_again(
     assert choose(sandbox_psp, session, "card").headers["Location"] == thanks(session)
 
 
-def test_qr_completes_the_session_unpaid_and_the_money_follows(
-    psp: Any, sandbox_psp: SandboxPsp, session: Any
-) -> None:
+def test_qr_completes_the_session_unpaid_and_the_money_follows(psp: Any, sandbox_psp: SandboxPsp, session: Any) -> None:
     assert choose(sandbox_psp, session, "qr").headers["Location"] == thanks(session)
     waiting = psp.checkout.sessions.retrieve(session.id, {"expand": ["payment_intent"]})
     assert (waiting.status, waiting.payment_status) == ("complete", "unpaid")
@@ -134,9 +132,7 @@ def test_qr_completes_the_session_unpaid_and_the_money_follows(
     assert "checkout.session.async_payment_succeeded" in names
 
 
-@pytest.mark.parametrize(
-    ("answer", "status"), [("approve", "succeeded"), ("refuse", "requires_payment_method")]
-)
+@pytest.mark.parametrize(("answer", "status"), [("approve", "succeeded"), ("refuse", "requires_payment_method")])
 def test_three_d_secure_on_the_hosted_page(
     psp: Any, sandbox_psp: SandboxPsp, session: Any, answer: str, status: str
 ) -> None:
@@ -176,26 +172,20 @@ def test_three_d_secure_of_an_intent_leads_back_to_its_own_address(
     assert query["redirect_status"] == [word]
 
 
-def test_a_challenge_needs_its_secret(
-    new_intent: Callable[..., Any], sandbox_psp: SandboxPsp, psp: Any
-) -> None:
+def test_a_challenge_needs_its_secret(new_intent: Callable[..., Any], sandbox_psp: SandboxPsp, psp: Any) -> None:
     intent = new_intent(payment_method="pm_card_authenticationRequired", confirm=True)
     wrong = f"{sandbox_psp.url}/3ds/{intent.id}/{'x' * 24}"
     assert sandbox_psp.answer_page(wrong, answer="approve").status_code == 404
     assert psp.payment_intents.retrieve(intent.id).status == "requires_action"
 
 
-def test_cancelling_leads_back_and_leaves_the_session_open(
-    psp: Any, sandbox_psp: SandboxPsp, session: Any
-) -> None:
+def test_cancelling_leads_back_and_leaves_the_session_open(psp: Any, sandbox_psp: SandboxPsp, session: Any) -> None:
     assert choose(sandbox_psp, session, "cancel").headers["Location"] == CANCEL
     assert psp.checkout.sessions.retrieve(session.id).status == "open"
 
 
 @pytest.mark.parametrize("choice", ["", "gold", "card'\"><"])
-def test_an_unknown_choice_changes_nothing(
-    psp: Any, sandbox_psp: SandboxPsp, session: Any, choice: str
-) -> None:
+def test_an_unknown_choice_changes_nothing(psp: Any, sandbox_psp: SandboxPsp, session: Any, choice: str) -> None:
     assert choose(sandbox_psp, session, choice).status_code == 400
     assert psp.payment_intents.retrieve(session.payment_intent).status == "requires_payment_method"
 
@@ -279,9 +269,7 @@ def test_saving_a_card_makes_the_customer_that_can_be_charged_later(
     saved = done.setup_intent
     assert (saved.status, saved.customer) == ("succeeded", done.customer)
     assert saved.metadata.to_dict() == {"order": "7"}
-    paid = new_intent(
-        customer=done.customer, payment_method=saved.payment_method, confirm=True, off_session=True
-    )
+    paid = new_intent(customer=done.customer, payment_method=saved.payment_method, confirm=True, off_session=True)
     assert paid.status == "succeeded"
 
 

@@ -18,9 +18,7 @@ def test_a_payment_intent_waits_for_a_method_is_confirmed_and_succeeds(
     created = new_intent(metadata={"order": "7"})
     assert created.status == "requires_payment_method"
     assert created.latest_charge is None
-    paid = psp.payment_intents.confirm(
-        created.id, {"payment_method": "pm_card_visa", "expand": ["latest_charge"]}
-    )
+    paid = psp.payment_intents.confirm(created.id, {"payment_method": "pm_card_visa", "expand": ["latest_charge"]})
     assert (paid.status, paid.amount_received) == ("succeeded", 1999)
     assert paid.latest_charge.metadata.to_dict() == {"order": "7"}
     assert paid.latest_charge.captured
@@ -145,9 +143,7 @@ def test_one_that_has_not_paid_can_be_cancelled_and_is_then_final(
         assert caught.value.code == UNEXPECTED
 
 
-def test_update_merges_metadata_and_changes_the_amount_before_payment(
-    psp: Any, new_intent: Callable[..., Any]
-) -> None:
+def test_update_merges_metadata_and_changes_the_amount_before_payment(psp: Any, new_intent: Callable[..., Any]) -> None:
     intent = new_intent(metadata={"a": "1", "b": "2"})
     changed = psp.payment_intents.update(intent.id, {"metadata": {"b": "", "c": "3"}, "amount": 500})
     assert changed.metadata.to_dict() == {"a": "1", "c": "3"}
@@ -188,17 +184,13 @@ def test_an_attached_method_needs_its_own_customer(psp: Any, new_intent: Callabl
         new_intent(payment_method=saved.id, customer=other.id, confirm=True)
 
 
-def test_setup_future_usage_attaches_the_method_to_the_customer(
-    psp: Any, new_intent: Callable[..., Any]
-) -> None:
+def test_setup_future_usage_attaches_the_method_to_the_customer(psp: Any, new_intent: Callable[..., Any]) -> None:
     customer = psp.customers.create()
     paid = new_intent(
         customer=customer.id, payment_method="pm_card_visa", confirm=True, setup_future_usage="off_session"
     )
     assert psp.payment_methods.retrieve(paid.payment_method).customer == customer.id
-    again = new_intent(
-        customer=customer.id, payment_method=paid.payment_method, confirm=True, off_session=True
-    )
+    again = new_intent(customer=customer.id, payment_method=paid.payment_method, confirm=True, off_session=True)
     assert again.status == "succeeded"
 
 
@@ -292,8 +284,6 @@ def test_money_is_pending_for_two_days_and_then_available(
 
 
 def test_the_default_is_never_to_redirect_only_if_asked(psp: Any) -> None:
-    intent = psp.payment_intents.create(
-        {"amount": 100, "currency": "eur", "automatic_payment_methods": NEVER_REDIRECT}
-    )
+    intent = psp.payment_intents.create({"amount": 100, "currency": "eur", "automatic_payment_methods": NEVER_REDIRECT})
     assert intent.automatic_payment_methods.allow_redirects == "never"
     assert intent.capture_method == "automatic_async"

@@ -57,9 +57,7 @@ def test_a_refund_needs_something_to_refund(psp: Any, params: dict[str, Any]) ->
         psp.refunds.create(params)
 
 
-def test_a_pending_refund_succeeds_later(
-    psp: Any, new_intent: Callable[..., Any], sandbox_psp: SandboxPsp
-) -> None:
+def test_a_pending_refund_succeeds_later(psp: Any, new_intent: Callable[..., Any], sandbox_psp: SandboxPsp) -> None:
     paid = new_intent(payment_method="pm_card_pendingRefund", confirm=True)
     refund = psp.refunds.create({"payment_intent": paid.id})
     assert refund.status == "pending"
@@ -107,9 +105,7 @@ def test_a_disputed_payment_loses_its_money_and_a_fee_and_cannot_be_refunded(
 
 
 @pytest.mark.parametrize(("status", "net"), [("won", 1944 - 2000), ("lost", 1944 - 3999)])
-def test_a_dispute_is_decided_by_hand(
-    psp: Any, paid: Any, sandbox_psp: SandboxPsp, status: str, net: int
-) -> None:
+def test_a_dispute_is_decided_by_hand(psp: Any, paid: Any, sandbox_psp: SandboxPsp, status: str, net: int) -> None:
     opened = sandbox_psp.control("disputes", payment_intent=paid.id, reason="product_not_received")
     answered = psp.disputes.update(opened["id"], {"evidence": {"receipt": "file_1"}})
     assert (answered.status, answered.evidence_details.submission_method) == ("under_review", "manual")

@@ -75,9 +75,7 @@ def story(psp: Any, sandbox: SandboxPsp) -> dict[str, dict[str, Any]]:
         }
         return psp.payment_intents.create({**body, "expand": ["latest_charge"], **more})
 
-    customer = made["customer"] = psp.customers.create(
-        {"email": "buyer@example.com", "address": {"city": "Bonn"}}
-    )
+    customer = made["customer"] = psp.customers.create({"email": "buyer@example.com", "address": {"city": "Bonn"}})
     paid = made["payment_intent"] = pay("pm_card_visa", customer=customer.id, metadata={"order": "1"})
     made["charge"] = psp.charges.retrieve(paid.latest_charge.id)
     made["balance_transaction"] = psp.balance_transactions.retrieve(made["charge"].balance_transaction)
@@ -114,9 +112,7 @@ def story(psp: Any, sandbox: SandboxPsp) -> dict[str, dict[str, Any]]:
         {"mode": "setup", "success_url": back, "cancel_url": back, "currency": "eur", "customer": customer.id}
     )
     made["item"] = psp.checkout.sessions.line_items.list(session.id).data[0]
-    made["webhook_endpoint"] = psp.webhook_endpoints.create(
-        {"url": back, "enabled_events": ["charge.failed"]}
-    )
+    made["webhook_endpoint"] = psp.webhook_endpoints.create({"url": back, "enabled_events": ["charge.failed"]})
     made["event"] = psp.events.list({"type": "payment_intent.succeeded"}).data[0]
     disputed = pay("pm_card_createDispute")
     sandbox.advance(0)
@@ -141,9 +137,7 @@ def story(psp: Any, sandbox: SandboxPsp) -> dict[str, dict[str, Any]]:
 @pytest.fixture(scope="module")
 def objects(sandbox_psp: SandboxPsp) -> dict[str, dict[str, Any]]:
     """Give one object of each kind and state."""
-    client = stripe.StripeClient(
-        sandbox_psp.new_key(), base_addresses={"api": sandbox_psp.url}, max_network_retries=0
-    )
+    client = stripe.StripeClient(sandbox_psp.new_key(), base_addresses={"api": sandbox_psp.url}, max_network_retries=0)
     return story(client.v1, sandbox_psp)
 
 
@@ -182,9 +176,7 @@ def test_nothing_of_the_sandboxs_own_is_shown(objects: dict[str, dict[str, Any]]
     assert '"_"' not in json.dumps(objects)
 
 
-def test_every_allowed_difference_still_exists(
-    objects: dict[str, dict[str, Any]], samples: dict[str, Any]
-) -> None:
+def test_every_allowed_difference_still_exists(objects: dict[str, dict[str, Any]], samples: dict[str, Any]) -> None:
     seen: set[str] = set()
     for case, ours in objects.items():
         kind = case.split()[0]

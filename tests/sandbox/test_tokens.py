@@ -48,9 +48,7 @@ def test_it_pays_at_once(psp: Any, new_intent: Callable[..., Any], token: str) -
 
 
 @pytest.mark.parametrize("token", DECLINED)
-def test_it_is_declined(
-    new_intent: Callable[..., Any], token: str, key: str, sandbox_psp: SandboxPsp
-) -> None:
+def test_it_is_declined(new_intent: Callable[..., Any], token: str, key: str, sandbox_psp: SandboxPsp) -> None:
     with pytest.raises(stripe.CardError) as caught:
         new_intent(payment_method=token, confirm=True)
     assert (caught.value.code, caught.value.error.decline_code) == DECLINED[token]
@@ -60,9 +58,7 @@ def test_it_is_declined(
 
 
 @pytest.mark.parametrize("token", CHALLENGED)
-def test_the_bank_asks_first(
-    psp: Any, new_intent: Callable[..., Any], token: str, sandbox_psp: SandboxPsp
-) -> None:
+def test_the_bank_asks_first(psp: Any, new_intent: Callable[..., Any], token: str, sandbox_psp: SandboxPsp) -> None:
     intent = new_intent(payment_method=token, confirm=True, return_url="https://shop.example/back")
     assert intent.status == "requires_action"
     action = intent.next_action
@@ -102,9 +98,7 @@ def test_a_method_that_was_set_up_with_authentication_pays_off_session(
     assert setup.status == "requires_action"
     sandbox_psp.answer_page(setup.next_action.redirect_to_url.url, answer="approve")
     assert psp.setup_intents.retrieve(setup.id).status == "succeeded"
-    paid = new_intent(
-        customer=customer.id, payment_method=setup.payment_method, confirm=True, off_session=True
-    )
+    paid = new_intent(customer=customer.id, payment_method=setup.payment_method, confirm=True, off_session=True)
     assert paid.status == "succeeded"
 
 
@@ -136,9 +130,7 @@ def test_it_is_processing_first_and_is_declined_by_itself(
     assert sandbox_psp.books(key)["balance"] == {}
 
 
-@pytest.mark.parametrize(
-    ("outcome", "status"), [("succeed", "succeeded"), ("decline", "requires_payment_method")]
-)
+@pytest.mark.parametrize(("outcome", "status"), [("succeed", "succeeded"), ("decline", "requires_payment_method")])
 def test_a_delayed_one_can_be_decided_by_hand(
     psp: Any, new_intent: Callable[..., Any], sandbox_psp: SandboxPsp, outcome: str, status: str
 ) -> None:

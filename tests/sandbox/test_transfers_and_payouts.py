@@ -26,9 +26,7 @@ def payee(psp: Any) -> Any:
 def test_a_transfer_moves_available_money_to_the_connected_account(
     psp: Any, paid: Any, payee: Any, key: str, sandbox_psp: SandboxPsp
 ) -> None:
-    sent = psp.transfers.create(
-        {"amount": 900, "currency": "eur", "destination": payee.id, "metadata": {"p": "1"}}
-    )
+    sent = psp.transfers.create({"amount": 900, "currency": "eur", "destination": payee.id, "metadata": {"p": "1"}})
     assert (sent.amount, sent.destination, sent.reversed) == (900, payee.id, False)
     books = sandbox_psp.books(key)
     assert books["balance"]["eur"]["available"] == FEE_FREE - 900
@@ -56,9 +54,7 @@ def test_a_transfer_bound_to_a_charge_may_run_ahead_of_the_money_but_not_beyond_
     assert [one.id for one in psp.transfers.list({"transfer_group": "g"}).data] == [sent.id]
 
 
-def test_a_reversal_needs_the_payees_money_and_never_exceeds_the_transfer(
-    psp: Any, paid: Any, payee: Any
-) -> None:
+def test_a_reversal_needs_the_payees_money_and_never_exceeds_the_transfer(psp: Any, paid: Any, payee: Any) -> None:
     sent = psp.transfers.create({"amount": 900, "currency": "eur", "destination": payee.id})
     psp.transfers.reversals.create(sent.id, {"amount": 300, "metadata": {"r": "1"}})
     with pytest.raises(stripe.InvalidRequestError, match="greater than unreversed"):
