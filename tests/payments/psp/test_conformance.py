@@ -54,6 +54,8 @@ def expect(situation: str, operation: Operation, result: Result) -> None:
 
 
 def test_the_document_says_what_the_suite_asserts() -> None:
+    """Prints the matrix too: `pytest -s -k document`."""
+    print(render())
     assert DOCUMENT.read_text() == render(), "write it again: python -m tests.payments.psp.capabilities"
 
 
