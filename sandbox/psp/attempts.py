@@ -10,7 +10,7 @@ from . import charges, methods
 from .call import Call
 from .errors import Json
 from .events import emit
-from .identifiers import new_id, random_text
+from .identifiers import random_text
 from .store import shown
 from .tokens import AUTHENTICATION_FAILED, AUTHENTICATION_REQUIRED, DELAYED_DECLINE, Decline, Token
 
@@ -246,8 +246,3 @@ def authorization_expires_job(call: Call, target: str, _word: str) -> None:
     intent = call.store.get(call.scope, target, "payment_intent")
     if intent is not None and intent["status"] == "requires_capture":
         cancel(call, intent, "automatic")
-
-
-def client_secret(identifier: str) -> str:
-    """Answer a new client secret for an intent."""
-    return f"{identifier}_secret_{new_id('x')[2:]}"

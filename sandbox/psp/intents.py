@@ -2,17 +2,15 @@
 (docs.stripe.com/payments/paymentintents/lifecycle).
 """
 
-from typing import Any, Final
+from typing import Final
 
-from . import attempts, charges, methods
+from . import attempts, blanks, charges, methods
 from .call import Call
 from .currencies import check_amount, currency_of, money
 from .errors import DeclinedError, Json, ParameterError, RefusalError, missing, not_found, unexpected_state
 from .events import emit
 from .forms import Params, refuse_card_numbers
-from .identifiers import new_id
 from .lists import PAGING, page
-from .tokens import METHOD_TYPES, TYPES_WITHOUT_MANUAL_CAPTURE
 
 COMMON: Final = frozenset(
     ("amount", "currency", "customer", "description", "metadata", "payment_method", "payment_method_types",
@@ -43,83 +41,6 @@ SHOWN_BY_EVERY_REFUSAL: Final = ("message", "type", "code", "doc_url")
 REASONS: Final = ("duplicate", "fraudulent", "requested_by_customer", "abandoned")
 
 
-def new_intent(
-    call: Call,
-    *,
-    amount: int,
-    currency: str,
-    capture_method: str = "automatic_async",
-    customer: str | None = None,
-    types: list[str] | None = None,
-    redirects: bool = True,
-    metadata: dict[str, str] | None = None,
-    **more: Any,
-) -> Json:
-    """Write a new PaymentIntent that has not been confirmed."""
-    identifier = new_id("pi")
-    hidden = {"redirects": redirects and types is None, "return_url": more.pop("return_url", None),
-              "session": more.pop("session", None)}  # fmt: skip
-    manual = capture_method == "manual"
-    unsuitable = TYPES_WITHOUT_MANUAL_CAPTURE if manual else frozenset[str]()
-    offered = [name for name in types or METHOD_TYPES if name not in unsuitable]
-    allow = "always" if redirects else "never"
-    intent: Json = {
-        "id": identifier,
-        "object": "payment_intent",
-        "allowed_payment_method_types": types,
-        "amount": amount,
-        "amount_capturable": 0,
-        "amount_details": {"tip": {}},
-        "amount_received": 0,
-        "application": None,
-        "application_fee_amount": None,
-        "automatic_payment_methods": {"allow_redirects": allow, "enabled": True} if types is None else None,
-        "canceled_at": None,
-        "cancellation_reason": None,
-        "capture_method": capture_method,
-        "client_secret": attempts.client_secret(identifier),
-        "confirmation_method": "automatic",
-        "created": call.now,
-        "currency": currency,
-        "customer": customer,
-        "customer_account": None,
-        "description": None,
-        "excluded_payment_method_types": None,
-        "last_payment_error": None,
-        "latest_charge": None,
-        "livemode": False,
-        "managed_payments": {"enabled": False},
-        "metadata": metadata or {},
-        "next_action": None,
-        "on_behalf_of": None,
-        "payment_method": None,
-        "payment_method_configuration_details": None,
-        "payment_method_options": {
-            "card": {
-                "installments": None,
-                "mandate_options": None,
-                "network": None,
-                "request_three_d_secure": "automatic",
-            }
-        },
-        "payment_method_types": offered,
-        "processing": None,
-        "receipt_email": None,
-        "review": None,
-        "setup_future_usage": None,
-        "shipping": None,
-        "source": None,
-        "statement_descriptor": None,
-        "statement_descriptor_suffix": None,
-        "status": "requires_payment_method",
-        "transfer_data": None,
-        "transfer_group": None,
-        **more,
-        "_": hidden,
-    }
-    return intent
-
-
 def capture_method_of(params: Params) -> str:
     """Answer the capture method that a request asks for; Stripe's own choice is automatic_async."""
     return params.choice("capture_method", CAPTURE_METHODS) or CAPTURE_METHODS[1]
@@ -148,7 +69,7 @@ def create(call: Call) -> Json:
     customer = params.text("customer")
     if customer:
         call.referred("customer", customer, param="customer")
-    intent = new_intent(
+    intent = blanks.payment_intent(
         call,
         amount=amount,
         currency=currency,

@@ -6,7 +6,7 @@ makes it when the buyer pays), so that an id is known before money moves.
 
 from typing import Any, Final
 
-from . import attempts, intents, methods, setups
+from . import attempts, blanks, customers, intents, methods
 from .call import Call
 from .currencies import currency_of
 from .errors import Json, ParameterError, RefusalError, missing
@@ -62,7 +62,7 @@ def create(call: Call) -> Json:
             param="expires_at",
         )
     held = intent or setup or {}
-    session = _session(call, identifier, mode, held["payment_method_types"], hidden)
+    session = blanks.checkout_session(call, identifier, mode, held["payment_method_types"], hidden)
     session.update(
         allowed_payment_method_types=types,
         amount_subtotal=amount,
@@ -137,7 +137,7 @@ def _payment_intent(
     data = call.params.child("payment_intent_data")
     data.only(INTENT_DATA)
     texts: Json = {name: data.text(name) for name in INTENT_TEXTS}
-    intent = intents.new_intent(
+    intent = blanks.payment_intent(
         call,
         amount=amount,
         currency=currency,
@@ -156,7 +156,7 @@ def _payment_intent(
 def _setup_intent(call: Call, session: str, *, customer: str | None, types: list[str] | None) -> Json:
     data = call.params.child("setup_intent_data")
     data.only(frozenset(("description", "metadata")))
-    setup = setups.new_setup(
+    setup = blanks.setup_intent(
         call,
         customer=customer,
         description=data.text("description"),
@@ -167,83 +167,6 @@ def _setup_intent(call: Call, session: str, *, customer: str | None, types: list
     call.store.add(call.scope, setup)
     emit(call, "setup_intent.created", setup)
     return setup
-
-
-def _session(
-    call: Call,
-    identifier: str,
-    mode: str,
-    types: list[str],
-    hidden: Json,
-) -> Json:
-    return {
-        "id": identifier,
-        "object": "checkout.session",
-        "adaptive_pricing": {"enabled": False},
-        "after_expiration": None,
-        "allow_promotion_codes": None,
-        "allowed_payment_method_types": None,
-        "amount_subtotal": None,
-        "amount_total": None,
-        "automatic_tax": {"enabled": False, "liability": None, "provider": None, "status": None},
-        "billing_address_collection": None,
-        "cancel_url": None,
-        "client_reference_id": None,
-        "client_secret": None,
-        "collected_information": None,
-        "consent": None,
-        "consent_collection": None,
-        "created": call.now,
-        "currency": None,
-        "currency_conversion": None,
-        "custom_fields": [],
-        "custom_text": {
-            "after_submit": None,
-            "shipping_address": None,
-            "submit": None,
-            "terms_of_service_acceptance": None,
-        },
-        "customer": None,
-        "customer_account": None,
-        "customer_creation": None,
-        "customer_details": None,
-        "customer_email": None,
-        "discounts": [],
-        "expires_at": 0,
-        "integration_identifier": None,
-        "invoice": None,
-        "invoice_creation": None,
-        "livemode": False,
-        "locale": None,
-        "managed_payments": {"enabled": False},
-        "metadata": {},
-        "mode": mode,
-        "origin_context": None,
-        "payment_intent": None,
-        "payment_link": None,
-        "payment_method_collection": "if_required",
-        "payment_method_configuration_details": None,
-        "payment_method_options": {},
-        "payment_method_types": types,
-        "payment_status": "unpaid",
-        "permissions": None,
-        "phone_number_collection": {"enabled": False},
-        "recovered_from": None,
-        "saved_payment_method_options": None,
-        "setup_intent": None,
-        "shipping_address_collection": None,
-        "shipping_cost": None,
-        "shipping_options": [],
-        "status": "open",
-        "submit_type": None,
-        "subscription": None,
-        "success_url": None,
-        "total_details": None,
-        "ui_mode": "hosted",
-        "url": f"{call.base_url}/pay/{identifier}",
-        "wallet_options": None,
-        "_": hidden,
-    }
 
 
 def expire(call: Call) -> Json:
@@ -315,7 +238,7 @@ def _give_customer(call: Call, session: Json, held: Json) -> None:
     """Make the customer that the session promised and put the payment method to it."""
     if session["customer"] is not None or session["customer_creation"] != "always":
         return
-    customer = methods.new_customer(call, email=session["customer_details"]["email"])
+    customer = customers.new_customer(call, email=session["customer_details"]["email"])
     session["customer"] = held["customer"] = customer["id"]
     call.store.save(held)
     method = call.store.get(call.scope, held["payment_method"] or "", "payment_method")

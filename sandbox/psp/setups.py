@@ -1,13 +1,13 @@
 """SetupIntents: keep a payment method for later without paying."""
 
-from typing import Any, Final
+from typing import Final
 
-from . import attempts, methods
+from . import blanks, methods
 from .call import Call
 from .errors import Json, RefusalError, unexpected_state
 from .events import emit
 from .forms import refuse_card_numbers
-from .identifiers import new_id, random_text
+from .identifiers import random_text
 from .intents import declined, return_url_needed
 from .lists import PAGING, page
 from .store import shown
@@ -36,49 +36,6 @@ CANCELLABLE: Final = ("requires_payment_method", "requires_confirmation", "requi
 REASONS: Final = ("abandoned", "duplicate", "requested_by_customer")
 
 
-def new_setup(call: Call, **more: Any) -> Json:
-    """Answer a new SetupIntent that has not been confirmed (not yet stored)."""
-    identifier = new_id("seti")
-    hidden = {"return_url": more.pop("return_url", None), "session": more.pop("session", None)}
-    types, redirects = more.pop("types", None), more.pop("redirects", True)
-    hidden["redirects"] = redirects and types is None
-    allow = "always" if redirects else "never"
-    return {
-        "id": identifier,
-        "object": "setup_intent",
-        "application": None,
-        "automatic_payment_methods": {"allow_redirects": allow, "enabled": True} if types is None else None,
-        "cancellation_reason": None,
-        "client_secret": attempts.client_secret(identifier),
-        "created": call.now,
-        "customer": None,
-        "customer_account": None,
-        "description": None,
-        "excluded_payment_method_types": None,
-        "flow_directions": None,
-        "last_setup_error": None,
-        "latest_attempt": None,
-        "livemode": False,
-        "managed_payments": {"enabled": False},
-        "mandate": None,
-        "metadata": {},
-        "next_action": None,
-        "on_behalf_of": None,
-        "payment_method": None,
-        "payment_method_configuration_details": None,
-        "payment_method_options": {
-            "card": {"mandate_options": None, "network": None, "request_three_d_secure": "automatic"}
-        },
-        "allowed_payment_method_types": types,
-        "payment_method_types": types or ["card", "link", "sepa_debit"],
-        "single_use_mandate": None,
-        "status": "requires_payment_method",
-        "usage": "off_session",
-        **more,
-        "_": hidden,
-    }
-
-
 def create(call: Call) -> Json:
     """`POST /v1/setup_intents`."""
     params = call.params
@@ -88,7 +45,7 @@ def create(call: Call) -> Json:
     if customer:
         call.referred("customer", customer, param="customer")
     automatic = params.child("automatic_payment_methods")
-    setup = new_setup(
+    setup = blanks.setup_intent(
         call,
         customer=customer,
         description=params.text("description"),

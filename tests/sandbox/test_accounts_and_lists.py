@@ -11,11 +11,10 @@ from stripe import params as sdk
 from stripe.params.checkout import SessionCreateParams
 
 from sandbox.psp import connect as connected
-from sandbox.psp import intents, methods, payouts, refunds, sessions, setups
+from sandbox.psp import customers, intents, methods, payouts, refunds, sessions, setups
 from tests.sandbox_process import SandboxPsp
 
 OLDER_NAMES = {"payment_method_types"}
-SHORTCUTS = {"confirmation_method"}
 
 
 @pytest.mark.parametrize(
@@ -203,7 +202,7 @@ def test_setup_intents_keep_a_method_decline_or_are_cancelled(psp: Any) -> None:
         (setups.CREATE, sdk.SetupIntentCreateParams),
         (setups.CONFIRM, sdk.SetupIntentConfirmParams),
         (methods.CREATE_METHOD, sdk.PaymentMethodCreateParams),
-        (methods.CUSTOMER, sdk.CustomerCreateParams),
+        (customers.CUSTOMER, sdk.CustomerCreateParams),
         (payouts.CREATE, sdk.PayoutCreateParams),
         (connected.ACCOUNT, sdk.AccountCreateParams),
         (sessions.CREATE, SessionCreateParams),
