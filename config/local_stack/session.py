@@ -16,7 +16,7 @@ from config.local_stack.servers import Claim, Servers
 
 NEEDS_NO_SERVER = frozenset(
     (
-        *("help", "version", "--help", "-h", "--version", "test", "lint", "status", "up", "demo", "bench"),
+        *("help", "version", "--help", "-h", "--version", "test", "lint", "status", "up", "demo", "replay", "bench"),
         *("makemigrations", "squashmigrations", "optimizemigration", "collectstatic", "findstatic"),
         *("diffsettings", "spectacular", "makemessages", "compilemessages", "startapp", "startproject"),
     )

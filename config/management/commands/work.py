@@ -23,4 +23,4 @@ class Command(BaseCommand):
 
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, leave)
-        work_loop.run(over)
+        work_loop.run(over.is_set)

@@ -1,0 +1,297 @@
+"""The story: what buyers, shops and a PSP do in an hour, told in seconds.
+
+Each scene is one checkout and plays by itself, so all of them play at once. A scene says what it does, waits for what
+has to come of it, and raises `Unexpected` when something else does. Everything goes through the public HTTP API, the
+hosted page and the PSP's pages; nothing in here looks into the database.
+"""
+
+import secrets
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from config.demo.browser import Browser, Page
+from config.demo.marketplace import Marketplace
+from config.demo.shopper import Answer, Json, Shopper, new_key
+
+WAIT_SECONDS: Final = 60.0
+CLICKS: Final = 20
+VISA: Final = "pm_card_visa"
+MASTERCARD: Final = "pm_card_mastercard"
+EMPTY_CARD: Final = "pm_card_chargeDeclinedInsufficientFunds"
+QR: Final = "pm_sandbox_qr"
+LATE: Final = "pm_sandbox_late_success"
+
+type Say = Callable[[str], None]
+
+
+class Unexpected(Exception):
+    """Something came out otherwise than the story says."""
+
+
+@dataclass(slots=True)
+class Stage:
+    """What a scene plays with. `payments` gathers the ids of every payment that was made."""
+
+    market: Marketplace
+    sellers: Mapping[str, str]
+    over: Callable[[], bool]
+    payments: dict[str, str] = field(default_factory=dict)
+    run: str = field(default_factory=lambda: secrets.token_hex(3))
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def shopper(self) -> Shopper:
+        """Return the merchant's client of the API."""
+        return self.market.shopper
+
+    def checkout(self, name: str, currency: str, amounts: Mapping[str, str], **more: Any) -> Json:
+        """Return the body of a checkout: an order for each seller."""
+        return {
+            "checkout_id": f"{name.replace(' ', '-').lower()}-{self.run}",
+            "currency": currency,
+            "buyer": {"id": f"buyer-{self.run}", "country": "DE"},
+            "payment_orders": [
+                {"reference": f"line-{place}", "seller": self.sellers[seller], "amount": amount, "description": seller}
+                for place, (seller, amount) in enumerate(amounts.items(), start=1)
+            ],
+            **more,
+        }
+
+    def buy(self, say: Say, name: str, currency: str, amounts: Mapping[str, str], **more: Any) -> Json:
+        """Post a checkout; a token pays it at once."""
+        token = more.pop("token", None)
+        if token:
+            more["payment_method"] = {"token": token}
+        made = self.shopper.post("/payments", self.checkout(name, currency, amounts, **more)).body
+        self.took(name, made)
+        say(f"{made['id']}  {made['amount']} {currency} in {len(amounts)} order(s), {token or 'no method yet'}")
+        return made
+
+    def took(self, name: str, payment: Json) -> None:
+        """Remember a payment."""
+        with self._lock:
+            self.payments[payment["id"]] = name
+
+    def settled(self, payment: str, status: str) -> Json:
+        """Wait until a payment is as the story says. Raises `Unexpected` as soon as it is final and is not."""
+
+        def is_final(found: Json) -> bool:
+            return found["status"] == status or (
+                found["status"] in ("succeeded", "partially_succeeded", "cancelled", "expired")
+            )
+
+        found = self.shopper.wait_until(payment, is_final, seconds=WAIT_SECONDS)
+        expect(found["status"] == status, f"{payment} is {found['status']}, not {status}")
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One scene: its name and what is played. `play` returns the sentence with which it ends."""
+
+    name: str
+    play: Callable[[Stage, Say], str]
+
+
+def expect(holds: bool, otherwise: str) -> None:
+    """Raise `Unexpected` with the sentence unless it holds."""
+    if not holds:
+        raise Unexpected(otherwise)
+
+
+def three_sellers(stage: Stage, say: Say) -> str:
+    """One charge pays three sellers."""
+    amounts = {"Tea House": "19.99", "Paper Mill": "5.01", "Lamp Works": "74.50"}
+    made = stage.buy(say, "three sellers", "EUR", amounts, token=VISA)
+    paid = stage.settled(made["id"], "succeeded")
+    charges = {order["charge"] for order in paid["payment_orders"]}
+    expect(len(charges) == 1 and paid["is_payment_done"], "three orders are not paid by one charge")
+    expect(paid["ledger_updated"] and paid["wallet_updated"], "ledger and wallets did not move with the payment")
+    fees = ", ".join(order["platform_fee"] for order in paid["payment_orders"])
+    return f"one charge of {paid['amount_captured']} EUR; platform fees {fees}"
+
+
+def order_by_order(stage: Stage, say: Say) -> str:
+    """The card is saved first, then each order is charged by itself."""
+    amounts = {"Tea House": "12.00", "Lamp Works": "33.00"}
+    made = stage.buy(say, "order by order", "EUR", amounts, token=VISA, charge_mode="per_order")
+    paid = stage.settled(made["id"], "succeeded")
+    charges = {order["charge"] for order in paid["payment_orders"]}
+    expect(len(charges) == 2, "two orders did not get a charge each")
+    return f"two charges, two lines on the card statement, {paid['amount_captured']} EUR"
+
+
+def second_card(stage: Stage, say: Say) -> str:
+    """The first card is empty; the buyer takes another one."""
+    made = stage.buy(say, "second card", "EUR", {"Paper Mill": "48.20"}, token=EMPTY_CARD)
+    declined = stage.settled(made["id"], "failed")
+    failure = declined["payment_orders"][0]["failure"]
+    say(f"declined: {failure['code']}; the buyer may try again: {failure['retryable_by_buyer']}")
+    stage.shopper.post(f"/payments/{made['id']}/process", {"payment_method": {"token": MASTERCARD}})
+    paid = stage.settled(made["id"], "succeeded")
+    return f"paid with {paid['payment_orders'][0]['payment_method_details']['brand']}, on the same object at the PSP"
+
+
+def captured_in_part(stage: Stage, say: Say) -> str:
+    """Money is held, and less than that is taken."""
+    amounts = {"Tea House": "60.00", "Lamp Works": "40.00"}
+    made = stage.buy(say, "captured in part", "EUR", amounts, token=VISA, capture="manual")
+    held = stage.settled(made["id"], "requires_capture")
+    say("100.00 EUR are authorized; the Tea House can deliver only half")
+    first, second = (order["id"] for order in held["payment_orders"])
+    parts = [{"id": first, "amount": "30.00"}, {"id": second, "amount": "40.00"}]
+    stage.shopper.post(f"/payments/{made['id']}/capture", {"payment_orders": parts})
+    paid = stage.settled(made["id"], "succeeded")
+    expect(paid["amount_captured"] == "70.00", f"{paid['amount_captured']} EUR captured instead of 70.00")
+    return "70.00 EUR captured, the rest released, the fee follows the capture"
+
+
+def cancelled_hold(stage: Stage, say: Say) -> str:
+    """Money is held and let go."""
+    made = stage.buy(say, "cancelled hold", "EUR", {"Lamp Works": "250.00"}, token=VISA, capture="manual")
+    stage.settled(made["id"], "requires_capture")
+    stage.shopper.post(f"/payments/{made['id']}/cancel", {})
+    say("asked to cancel; the order changes when the PSP has said so")
+    ended = stage.settled(made["id"], "cancelled")
+    expect(ended["amount_captured"] == "0.00", "a cancelled payment took money")
+    return "released at the PSP, nothing was taken"
+
+
+def hosted_page(stage: Stage, say: Say) -> str:
+    """The buyer pays on the hosted page, and the bank asks first (3-D Secure)."""
+    made = stage.buy(say, "hosted page", "EUR", {"Tea House": "29.90", "Paper Mill": "10.10"})
+    browser = Browser(over=stage.over)
+    page = browser.open(made["checkout_url"])
+    say(f"the buyer opens the checkout page {page.heading!r} and presses Pay")
+    page = browser.press(page, "pay")
+    offers_card = "three_d_secure"
+    page = browser.wait(page, lambda shown: _has(shown, offers_card), seconds=WAIT_SECONDS)
+    say("at the PSP's own page; chooses the card with 3-D Secure")
+    page = browser.press(page, offers_card)
+    say(f"the bank asks: {page.heading!r}")
+    page = browser.press(page, "approve")
+    paid = stage.settled(made["id"], "succeeded")
+    page = browser.wait(page, lambda shown: shown.refresh is None, seconds=WAIT_SECONDS)
+    return f"approved; the result page says {page.heading!r}; {paid['amount_captured']} EUR"
+
+
+def open_checkout(stage: Stage) -> str:
+    """Make one more checkout, for the person who watches, and return the address of its page."""
+    amounts = {"Tea House": "24.00", "Lamp Works": "61.50"}
+    return str(stage.shopper.post("/payments", stage.checkout("yours", "EUR", amounts)).body["checkout_url"])
+
+
+def _has(page: Page, button: str) -> bool:
+    return any(found.value == button for form in page.forms for found in form.buttons)
+
+
+def qr_code(stage: Stage, say: Say) -> str:
+    """A QR code is scanned; the bank confirms a moment later, by notification."""
+    made = stage.buy(say, "QR code", "EUR", {"Paper Mill": "18.00"}, token=QR, payment_method_types=["qr"])
+    say("the code is shown; the PSP will tell us when the buyer's bank has paid")
+    paid = stage.settled(made["id"], "succeeded")
+    method = paid["payment_orders"][0]["payment_method_details"]["type"]
+    return f"notified and paid by {method}: {paid['amount_captured']} EUR"
+
+
+def yen(stage: Stage, say: Say) -> str:
+    """A currency without decimals."""
+    made = stage.buy(say, "yen", "JPY", {"Tea House": "1999"}, token=VISA)
+    paid = stage.settled(made["id"], "succeeded")
+    return f"{paid['amount_captured']} JPY, no decimals"
+
+
+def dinar(stage: Stage, say: Say) -> str:
+    """A currency with three decimals."""
+    made = stage.buy(say, "dinar", "KWD", {"Tea House": "8.340", "Lamp Works": "4.000"}, token=VISA)
+    paid = stage.settled(made["id"], "succeeded")
+    return f"{paid['amount_captured']} KWD, three decimals"
+
+
+def double_click(stage: Stage, say: Say) -> str:
+    """The same request, twenty times at once."""
+    body = stage.checkout("double click", "EUR", {"Lamp Works": "15.00"}, payment_method={"token": VISA})
+    key = new_key()
+
+    def click(_number: int) -> Answer:
+        return stage.shopper.post("/payments", body, key=key)
+
+    with ThreadPoolExecutor(CLICKS) as threads:
+        answers = list(threads.map(click, range(CLICKS)))
+    made = {answer.body["id"] for answer in answers}
+    stage.took("double click", answers[0].body)
+    expect(len(made) == 1, f"{CLICKS} clicks made {len(made)} payments")
+    replayed = sum(answer.replayed for answer in answers)
+    expect(replayed == CLICKS - 1, f"{replayed} of {CLICKS} answers were replays")
+    say(f"{made.copy().pop()}  {CLICKS} posts with one Idempotency-Key: 1 payment, {replayed} replays")
+    paid = stage.settled(made.pop(), "succeeded")
+    return f"charged once: {paid['amount_captured']} EUR"
+
+
+def late_money(stage: Stage, say: Say) -> str:
+    """Money arrives for a payment that was cancelled; it goes back by itself."""
+    made = stage.buy(say, "late money", "EUR", {"Paper Mill": "77.00"}, token=LATE)
+    charge = made["payment_orders"][0]["charge"]
+    stage.shopper.wait_until(
+        made["id"], lambda found: _confirmed(found, charge), seconds=WAIT_SECONDS, part="/transactions"
+    )
+    stage.shopper.post(f"/payments/{made['id']}/cancel", {})
+    stage.settled(made["id"], "cancelled")
+    say("cancelled while the bank was still undecided; now the money arrives after all")
+    stage.shopper.wait_until(made["id"], _refunded, seconds=WAIT_SECONDS, part="/transactions")
+    expect(stage.shopper.get(f"/payments/{made['id']}")["status"] == "cancelled", "the cancellation did not hold")
+    return "77.00 EUR booked as the buyer's and refunded automatically; the order stays cancelled"
+
+
+def _confirmed(found: Json, charge: str) -> bool:
+    return any(row["type"] == "confirm" and row["charge"] == charge and row["closed_at"] for row in found["data"])
+
+
+def _refunded(found: Json) -> bool:
+    return any(row["type"] == "refund" and row["outcome"] == "succeeded" for row in found["data"])
+
+
+def duplicate_webhook(stage: Stage, say: Say) -> str:
+    """The PSP tells everything twice; the money is booked once."""
+    body = stage.checkout("duplicate webhook", "EUR", {"Tea House": "21.00"})
+    stage.market.psp.deliver_twice(body["checkout_id"])
+    made = stage.buy(say, "duplicate webhook", "EUR", {"Tea House": "21.00"}, token=QR, payment_method_types=["qr"])
+    stage.settled(made["id"], "succeeded")
+    facts = stage.shopper.get(f"/payments/{made['id']}/timeline")["data"]
+    events = {fact["data"]["psp_event_id"] for fact in facts if fact["type"] == "notification"}
+    delivered = stage.market.psp.delivered()
+    twice = sum(delivered[event] > 1 for event in events)
+    postings = Counter(fact["type"] for fact in facts)["posting"]
+    expect(twice > 0, "no webhook was delivered twice")
+    expect(postings == 1, f"the money was booked {postings} times")
+    return f"{twice} webhooks came twice, each was stored once, the money was booked once"
+
+
+SCENES: Final[Sequence[Scene]] = (
+    Scene("late money", late_money),
+    Scene("hosted page", hosted_page),
+    Scene("QR code", qr_code),
+    Scene("duplicate webhook", duplicate_webhook),
+    Scene("captured in part", captured_in_part),
+    Scene("cancelled hold", cancelled_hold),
+    Scene("second card", second_card),
+    Scene("order by order", order_by_order),
+    Scene("three sellers", three_sellers),
+    Scene("double click", double_click),
+    Scene("yen", yen),
+    Scene("dinar", dinar),
+)
+SELLERS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "Tea House": {"external_id": "tea-house", "country": "DE"},
+    "Paper Mill": {"external_id": "paper-mill", "country": "FR"},
+    # A plan of its own: 8 % and 0.30 EUR an order.
+    "Lamp Works": {
+        "external_id": "lamp-works",
+        "country": "NL",
+        "fee_plan": {"basis_points": 800, "fixed": {"EUR": "0.30"}},
+    },
+}
