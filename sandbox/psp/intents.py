@@ -22,10 +22,10 @@ CONFIRMING: Final = frozenset(
     ("off_session", "return_url", "error_on_requires_action", "mandate_data", "use_stripe_sdk")
 )
 CREATE: Final = COMMON | CONFIRMING | {
-    "automatic_payment_methods", "capture_method", "confirm", "confirmation_method", "payment_method_data",
+    "automatic_payment_methods", "capture_method", "confirm",
 }  # fmt: skip
 CONFIRM: Final = CONFIRMING | {
-    "payment_method", "payment_method_data", "payment_method_options", "payment_method_types",
+    "payment_method", "payment_method_options", "payment_method_types",
     "allowed_payment_method_types",
     "receipt_email",
     "setup_future_usage", "shipping", "capture_method", "expand",
@@ -154,10 +154,11 @@ def _confirm(call: Call, intent: Json, method: Json | None) -> Json:
             payment_intent=intent,
         )
     off_session = params.text("off_session") not in (None, "false")
+    unattended = off_session or params.flag("error_on_requires_action")
     return_url = params.text("return_url")
     if intent["_"]["redirects"] and not off_session and not (return_url or intent["_"]["return_url"]):
         raise return_url_needed(intent)
-    error = attempts.attempt(call, intent, method, off_session=off_session, return_url=return_url)
+    error = attempts.attempt(call, intent, method, off_session=unattended, return_url=return_url)
     if error is not None:
         raise declined(error, intent)
     return intent

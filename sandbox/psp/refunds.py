@@ -12,8 +12,7 @@ from .ledger import NETWORKS, record
 from .lists import PAGING, page
 
 CREATE: Final = frozenset(
-    ("payment_intent", "charge", "amount", "currency", "metadata", "reason", "reverse_transfer",
-     "refund_application_fee", "instructions_email", "expand")
+    ("payment_intent", "charge", "amount", "currency", "metadata", "reason", "expand")
 )  # fmt: skip
 REASONS: Final = ("duplicate", "fraudulent", "requested_by_customer")
 SLOW_SECONDS: Final = 5.0

@@ -19,8 +19,8 @@ CREATE: Final = frozenset(
     ("mode", "line_items", "success_url", "cancel_url", "client_reference_id", "customer", "customer_email",
      "customer_creation", "currency", "expires_at", "metadata", "payment_intent_data", "setup_intent_data",
      "payment_method_types", "allowed_payment_method_types", "payment_method_options", "locale",
-     "submit_type", "ui_mode", "expand",
-     "billing_address_collection", "automatic_tax")
+     "submit_type", "expand",
+     "billing_address_collection")
 )  # fmt: skip
 INTENT_TEXTS: Final = (
     "description", "receipt_email", "setup_future_usage", "statement_descriptor",

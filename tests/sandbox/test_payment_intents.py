@@ -287,3 +287,26 @@ def test_the_default_is_never_to_redirect_only_if_asked(psp: Any) -> None:
     intent = psp.payment_intents.create({"amount": 100, "currency": "eur", "automatic_payment_methods": NEVER_REDIRECT})
     assert intent.automatic_payment_methods.allow_redirects == "never"
     assert intent.capture_method == "automatic_async"
+
+
+def test_an_error_instead_of_an_action_can_be_asked_for(new_intent: Callable[..., Any]) -> None:
+    with pytest.raises(stripe.CardError) as caught:
+        new_intent(payment_method="pm_card_authenticationRequired", confirm=True, error_on_requires_action=True)
+    assert caught.value.code == "authentication_required"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"payment_method_data": {"type": "link"}},
+        {"confirmation_method": "manual"},
+        {"transfer_data": {"destination": "acct_1"}},
+    ],
+)
+def test_what_the_sandbox_cannot_do_is_refused_and_not_ignored(
+    psp: Any, new_intent: Callable[..., Any], more: dict[str, Any]
+) -> None:
+    with pytest.raises(stripe.InvalidRequestError) as caught:
+        new_intent(**more)
+    assert caught.value.code == "parameter_unknown"
+    assert psp.payment_intents.list().data == []
