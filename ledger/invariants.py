@@ -82,6 +82,11 @@ _CHECKS: dict[str, str] = {
 }
 
 
+def names() -> list[str]:
+    """Return the name of every check of this module."""
+    return list(_CHECKS)
+
+
 def violations() -> list[Violation]:
     """Run every check over all books and return what is wrong (at most `LIMIT` findings of each)."""
     found: list[Violation] = []

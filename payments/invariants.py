@@ -1,0 +1,332 @@
+"""Checks that payments, wallets and books tell one story. Each returns violations; an empty list means it holds.
+
+They compare tables that are written by different code (orders, ledger entries, outbox, history), so a bug in one of
+them shows up here. Run them in one snapshot (`verify_books` does): between two snapshots a payment may have moved.
+They only read; nothing here repairs anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from string import Template
+
+from django.db import connection
+
+from ledger.invariants import LIMIT, Violation
+from payments.appliers import statuses
+from payments.models import Charge, PaymentOrder
+
+# How long a due row may wait before it counts as stuck: the sweeper looks every few seconds.
+STUCK_AFTER = "15 minutes"
+# Promise 4: an unknown outcome is resolved or in front of a person by then.
+UNKNOWN_AFTER = "30 minutes"
+
+
+def _written(prefix: str, column: str) -> str:
+    """Return SQL that writes a UUID as `ledger.ids.public_id` does."""
+    return Template(
+        "('$prefix' || '_' || (SELECT string_agg(substr('0123456789abcdefghjkmnpqrstvwxyz',"
+        " 1 + substring(w.bits FROM 1 + 5 * i FOR 5)::bit(5)::int, 1), '' ORDER BY i)"
+        " FROM (SELECT B'00' || ('x' || replace($column::text, '-', ''))::bit(128) AS bits) w,"
+        " generate_series(0, 25) AS i))"
+    ).substitute(prefix=prefix, column=column)
+
+
+_NAMES = {
+    "ORDER": _written("ord", "o.public_id"),
+    "CHARGE": _written("chg", "c.public_id"),
+    "REFUND": _written("rfd", "r.public_id"),
+    "SELLER": _written("sel", "s.public_id"),
+    "WALLET_SELLER": _written("sel", "w.seller"),
+    "STUCK": STUCK_AFTER,
+    "UNKNOWN": UNKNOWN_AFTER,
+}
+
+_CHECKS: dict[str, str] = {
+    # An order is SUCCESS exactly when one transaction booked its captured amount to the right accounts.
+    "success_is_posted_once": """
+        SELECT 'order ' || o.id || ' is ' || o.status || ' with ' || o.captured_minor || ' captured, fee '
+               || o.fee_minor || '; the books have '
+               || coalesce(p.clearing || ' = ' || p.share || ' + ' || p.fee || ' in ' || p.legs || ' legs', 'nothing')
+          FROM payments_paymentorder o
+          JOIN payments_charge c ON c.id = o.charge_id
+          JOIN payments_pspaccount a ON a.id = c.psp_account_id
+          JOIN payments_seller s ON s.id = o.seller_id
+          LEFT JOIN ledger_transaction t ON t.book_id = o.book_id AND t.reference = 'settle_charge:' || $ORDER
+          LEFT JOIN LATERAL (
+               SELECT count(*) AS legs,
+                      coalesce(sum(e.amount) FILTER (WHERE e.side = 'D' AND b.code =
+                          'psp:' || a.code || ':clearing:' || o.currency), 0) AS clearing,
+                      coalesce(sum(e.amount) FILTER (WHERE e.side = 'C' AND b.code =
+                          'seller:' || $SELLER || ':pending:' || o.currency), 0) AS share,
+                      coalesce(sum(e.amount) FILTER (WHERE e.side = 'C' AND b.code =
+                          'fees:platform:' || o.currency), 0) AS fee
+                 FROM ledger_entry e JOIN ledger_account b ON b.id = e.account_id
+                WHERE e.transaction_id = t.id) p ON t.id IS NOT NULL
+         WHERE (o.status = 'SUCCESS') <> (t.id IS NOT NULL)
+            OR t.id IS NOT NULL AND (
+               t.kind <> 'settle_charge'
+               OR (p.clearing, p.share, p.fee)
+                   IS DISTINCT FROM (o.captured_minor, o.captured_minor - o.fee_minor, o.fee_minor)
+               OR p.legs <> 1 + (o.captured_minor > o.fee_minor)::int + (o.fee_minor > 0)::int)""",
+    "posting_has_its_cause": """
+        SELECT 'transaction ' || t.id || ' ' || t.reference || ' has no cause' FROM ledger_transaction t
+          LEFT JOIN (
+               SELECT o.book_id, 'settle_charge:' || $ORDER AS reference FROM payments_paymentorder o
+                WHERE o.status = 'SUCCESS'
+                UNION ALL
+               SELECT c.book_id, 'late_success:' || $CHARGE FROM payments_charge c WHERE c.status = 'LATE_SUCCESS'
+                UNION ALL
+               SELECT r.book_id, 'settle_refund:' || $REFUND FROM payments_refund r WHERE r.status <> 'pending'
+                UNION ALL
+               SELECT r.book_id, 'refund_returned:' || $REFUND FROM payments_refund r WHERE r.status = 'failed'
+               ) x ON x.book_id = t.book_id AND x.reference = t.reference
+         WHERE x.reference IS NULL
+           AND t.kind IN ('settle_charge', 'late_success', 'settle_refund', 'refund_returned')""",
+    "flags_follow_status": """
+        SELECT 'order ' || o.id || ' is ' || o.status || ', ledger_updated ' || o.ledger_updated
+               || ', wallet_updated ' || o.wallet_updated || ', captured ' || o.captured_minor
+          FROM payments_paymentorder o
+         WHERE (o.status = 'SUCCESS') <> o.ledger_updated OR (o.status = 'SUCCESS') <> o.wallet_updated
+            OR (o.status = 'SUCCESS') <> (o.captured_minor > 0)
+            OR (o.status = 'SUCCESS') <> (o.succeeded_at IS NOT NULL)""",
+    # A charge that gave way to another has no orders any more, and took no money.
+    "charge_equals_its_orders": """
+        SELECT 'charge ' || c.id || ' ' || c.status || ' is ' || c.amount_minor || ' ' || c.currency || ', captured '
+               || c.captured_minor || '; its orders are ' || coalesce(x.amount, 0) || ', captured '
+               || coalesce(x.captured, 0)
+          FROM payments_charge c
+          LEFT JOIN (SELECT o.charge_id, sum(o.amount_minor) AS amount, sum(o.captured_minor) AS captured,
+                            min(o.currency) AS low, max(o.currency) AS high
+                       FROM payments_paymentorder o GROUP BY o.charge_id) x ON x.charge_id = c.id
+         WHERE CASE WHEN x.charge_id IS NULL
+                    THEN c.cancel_reason <> 'replaced' OR c.status NOT IN ('CANCELLED', 'LATE_SUCCESS')
+                    ELSE (c.amount_minor, c.currency, c.currency) IS DISTINCT FROM (x.amount, x.low, x.high)
+                         OR x.captured <> CASE c.status WHEN 'SUCCEEDED' THEN c.captured_minor ELSE 0 END END
+            OR (c.captured_minor > 0) <> (c.status IN ('SUCCEEDED', 'LATE_SUCCESS'))""",
+    "payment_equals_its_orders": """
+        SELECT 'payment ' || e.id || ' is ' || e.amount_minor || ' ' || e.currency || ', its orders sum to '
+               || coalesce(sum(o.amount_minor), 0)
+          FROM payments_paymentevent e LEFT JOIN payments_paymentorder o ON o.event_id = e.id
+         GROUP BY e.id
+        HAVING coalesce(sum(o.amount_minor), 0) <> e.amount_minor OR bool_or(o.currency <> e.currency)""",
+    # Money that came too late is never silent: booked as the buyer's, with one refund on its way.
+    "late_success_is_refunded": """
+        SELECT 'charge ' || c.id || ' is ' || c.status || ' with ' || c.captured_minor || '; booked '
+               || coalesce(e.amount, 0) || ', refund ' || coalesce(r.amount_minor, 0)
+          FROM payments_charge c
+          LEFT JOIN ledger_transaction t ON t.book_id = c.book_id AND t.reference = 'late_success:' || $CHARGE
+          LEFT JOIN (SELECT transaction_id, sum(amount) AS amount FROM ledger_entry WHERE side = 'D'
+                      GROUP BY transaction_id) e ON e.transaction_id = t.id
+          LEFT JOIN payments_refund r ON r.charge_id = c.id AND r.reason = 'late_success'
+         WHERE c.status = 'LATE_SUCCESS'
+           AND (e.amount, r.amount_minor) IS DISTINCT FROM (c.captured_minor, c.captured_minor)""",
+    "refund_is_posted_once": """
+        SELECT 'refund ' || r.id || ' is ' || r.status || ' over ' || r.amount_minor || '; settled '
+               || coalesce(x.settled, 0) || ', returned ' || coalesce(x.returned, 0)
+          FROM payments_refund r
+          LEFT JOIN LATERAL (
+               SELECT sum(e.amount) FILTER (WHERE t.kind = 'settle_refund') AS settled,
+                      sum(e.amount) FILTER (WHERE t.kind = 'refund_returned') AS returned
+                 FROM ledger_transaction t JOIN ledger_entry e ON e.transaction_id = t.id AND e.side = 'D'
+                WHERE t.book_id = r.book_id
+                  AND t.reference IN ('settle_refund:' || $REFUND, 'refund_returned:' || $REFUND)) x ON true
+         WHERE CASE r.status
+               WHEN 'pending' THEN x.settled IS NOT NULL OR x.returned IS NOT NULL
+               WHEN 'succeeded' THEN x.settled IS DISTINCT FROM r.amount_minor OR x.returned IS NOT NULL
+               ELSE x.settled IS DISTINCT FROM x.returned OR x.settled <> r.amount_minor END""",
+    "refunds_stay_within_capture": """
+        SELECT 'charge ' || c.id || ' captured ' || c.captured_minor || ', refunds take ' || sum(r.amount_minor)
+          FROM payments_refund r JOIN payments_charge c ON c.id = r.charge_id WHERE r.status <> 'failed'
+         GROUP BY c.id HAVING sum(r.amount_minor) > c.captured_minor""",
+    "history_is_legal": """
+        SELECT h.machine || ' ' || h.object_id || ' went ' || h.source || ' -> ' || h.target || ' after '
+               || coalesce(h.previous, '(new)')
+          FROM (SELECT t.*, lag(t.target) OVER (PARTITION BY t.machine, t.object_id ORDER BY t.id) AS previous
+                  FROM payments_transition t) h
+         WHERE h.previous <> h.source
+            OR NOT EXISTS (SELECT 1 FROM payments_allowedtransition a WHERE a.machine = h.machine
+                              AND a.source = h.source AND a.target = h.target)
+            OR h.previous IS NULL AND NOT EXISTS (
+               SELECT 1 FROM payments_allowedtransition a
+                WHERE a.machine = h.machine AND a.source = '' AND a.target = h.source)""",
+    "history_ends_in_the_present": """
+        SELECT x.machine || ' ' || x.id || ' is ' || x.status || ', its history says ' || coalesce(h.target, 'nothing')
+          FROM (SELECT 'payments_paymentorder' AS machine, id, status FROM payments_paymentorder UNION ALL
+                SELECT 'payments_charge', id, status FROM payments_charge UNION ALL
+                SELECT 'payments_refund', id, status FROM payments_refund) x
+          LEFT JOIN (SELECT DISTINCT ON (machine, object_id) machine, object_id, target FROM payments_transition
+                      ORDER BY machine, object_id, id DESC) h ON h.machine = x.machine AND h.object_id = x.id
+         WHERE coalesce(h.target <> x.status, NOT EXISTS (
+               SELECT 1 FROM payments_allowedtransition a
+                WHERE a.machine = x.machine AND a.source = '' AND a.target = x.status))""",
+    "one_open_operation_per_charge_and_kind": """
+        SELECT 'charge ' || charge_id || ' has ' || count(*) || ' open operations ' || kind
+          FROM payments_pspoperation WHERE closed_at IS NULL AND kind <> 'refund' AND charge_id IS NOT NULL
+         GROUP BY charge_id, kind HAVING count(*) > 1""",
+    "done_left_its_effect": """
+        SELECT 'operation ' || p.id || ' ' || p.kind || ' succeeded, its charge is ' || c.status
+          FROM payments_pspoperation p JOIN payments_charge c ON c.id = p.charge_id
+         WHERE p.state = 'DONE' AND p.outcome = 'succeeded' AND (
+               p.kind IN ('confirm', 'capture')
+                   AND c.status NOT IN ('SUCCEEDED', 'AUTHORIZED', 'CANCELLED', 'LATE_SUCCESS')
+            OR p.kind = 'capture' AND c.status NOT IN ('SUCCEEDED', 'LATE_SUCCESS')
+            OR p.kind = 'register' AND c.psp_id IS NULL)""",
+    "tenants_are_apart": """
+        SELECT 'order ' || o.id || ' mixes books' FROM payments_paymentorder o
+          JOIN payments_paymentevent e ON e.id = o.event_id JOIN payments_charge c ON c.id = o.charge_id
+          JOIN payments_seller s ON s.id = o.seller_id JOIN payments_pspaccount a ON a.id = c.psp_account_id
+         WHERE e.book_id <> o.book_id OR c.book_id <> o.book_id OR s.book_id <> o.book_id OR a.book_id <> o.book_id
+            OR c.event_id <> o.event_id
+         UNION ALL
+        SELECT 'operation ' || p.id || ' mixes books' FROM payments_pspoperation p
+          JOIN payments_paymentevent e ON e.id = p.event_id JOIN payments_pspaccount a ON a.id = p.psp_account_id
+          LEFT JOIN payments_charge c ON c.id = p.charge_id LEFT JOIN payments_refund r ON r.id = p.refund_id
+         WHERE (e.book_id, a.book_id) IS DISTINCT FROM (p.book_id, p.book_id)
+            OR c.book_id <> p.book_id OR r.book_id <> p.book_id
+         UNION ALL
+        SELECT 'refund ' || r.id || ' mixes books' FROM payments_refund r JOIN payments_charge c ON c.id = r.charge_id
+          LEFT JOIN payments_paymentorder o ON o.id = r.order_id
+         WHERE c.book_id <> r.book_id OR o.book_id <> r.book_id""",
+    # What a seller has is what its orders earned, and what other movements did since.
+    "wallet_holds_what_was_earned": """
+        SELECT 'seller ' || s.id || ' earned ' || coalesce(x.earned, 0) || ' ' || x.currency
+               || ' and other movements made ' || coalesce(x.other, 0) || ', the wallet holds ' || coalesce(x.held, 0)
+          FROM (SELECT seller_id, currency, sum(earned) AS earned, sum(other) AS other, sum(held) AS held FROM (
+                 SELECT o.seller_id, o.currency, o.captured_minor - o.fee_minor AS earned, 0 AS other, 0 AS held
+                   FROM payments_paymentorder o WHERE o.status = 'SUCCESS'
+                  UNION ALL
+                 SELECT s.id, w.currency, 0,
+                        (SELECT coalesce(sum(CASE e.side WHEN 'C' THEN e.amount ELSE -e.amount END), 0)
+                           FROM ledger_entry e JOIN ledger_transaction t ON t.id = e.transaction_id
+                          WHERE e.account_id = a.id AND t.kind <> 'settle_charge'),
+                        b.credits - b.debits
+                   FROM wallet_wallet w
+                   JOIN payments_seller s ON s.public_id = w.seller AND s.book_id = w.book_id
+                   JOIN ledger_account a ON a.book_id = w.book_id AND a.code IN (
+                        SELECT 'seller:' || $SELLER || ':' || part || ':' || w.currency
+                          FROM unnest(ARRAY['pending', 'available', 'reserved', 'in_transit', 'debt']) AS part)
+                   JOIN ledger_balance b ON b.account_id = a.id) y
+                 GROUP BY seller_id, currency) x
+          JOIN payments_seller s ON s.id = x.seller_id
+         WHERE x.earned + x.other <> x.held""",
+    "wallet_has_its_accounts": """
+        SELECT 'wallet ' || w.id || ' has ' || count(a.id) || ' of 5 accounts'
+          FROM wallet_wallet w
+          LEFT JOIN ledger_account a ON a.book_id = w.book_id AND a.currency = w.currency AND a.code IN (
+               SELECT 'seller:' || $WALLET_SELLER || ':' || part || ':' || w.currency
+                 FROM unnest(ARRAY['pending', 'available', 'reserved', 'in_transit', 'debt']) AS part)
+         GROUP BY w.id HAVING count(a.id) <> 5""",
+    "terminal_status_is_published_once": """
+        SELECT 'payment ' || e.id || ' is ' || e.status || ', published ' || count(m.id) || ' times'
+          FROM payments_paymentevent e
+          LEFT JOIN payments_outboxmessage m ON m.subject_kind = 'payment' AND m.subject_id = e.id
+               AND m.type = 'payment.' || e.status
+         WHERE e.status IN ('succeeded', 'partially_succeeded', 'cancelled', 'expired')
+         GROUP BY e.id HAVING count(m.id) <> 1""",
+    "nothing_is_stuck": """
+        SELECT x.what || ' ' || x.id || ' is due since ' || x.due_at FROM (
+               SELECT 'operation' AS what, id, due_at, lease_until FROM payments_pspoperation UNION ALL
+               SELECT 'notification', id, due_at, lease_until FROM payments_pspnotification UNION ALL
+               SELECT 'poll of charge', id, due_at, lease_until FROM payments_charge UNION ALL
+               SELECT 'expiry of payment', id, expiry_due_at, NULL FROM payments_paymentevent) x,
+               (SELECT florin_now() AS now) n
+         WHERE greatest(x.due_at, x.lease_until) < n.now - interval '$STUCK' AND x.due_at IS NOT NULL""",
+    "unknown_is_resolved": """
+        SELECT 'operation ' || id || ' ' || kind || ' is ' || state || ' since ' || first_sent_at
+          FROM payments_pspoperation
+         WHERE state IN ('SENT', 'UNKNOWN') AND first_sent_at < florin_now() - interval '$UNKNOWN'
+           AND NOT coalesce((parameters ->> 'escalated')::boolean, false)""",
+}
+
+# In front of a person already: not wrong, but somebody has to look.
+_WARNINGS: dict[str, str] = {
+    "dead_operation": """
+        SELECT 'operation ' || id || ' ' || kind || ' is dead since ' || dead_at || ' ' || error_code
+          FROM payments_pspoperation WHERE dead_at IS NOT NULL AND closed_at IS NULL""",
+    "dead_notification": """
+        SELECT 'notification ' || id || ' ' || type || ' is dead since ' || dead_at
+          FROM payments_pspnotification WHERE dead_at IS NOT NULL AND processed_at IS NULL""",
+    "unknown_outcome": """
+        SELECT 'operation ' || id || ' ' || kind || ' is unknown since ' || first_sent_at
+          FROM payments_pspoperation WHERE state = 'UNKNOWN' AND (parameters ->> 'escalated')::boolean""",
+}
+
+_COUNTED = {
+    "books": "ledger_book",
+    "accounts": "ledger_account",
+    "transactions": "ledger_transaction",
+    "entries": "ledger_entry",
+    "wallets": "wallet_wallet",
+    "payments": "payments_paymentevent",
+    "orders": "payments_paymentorder",
+    "charges": "payments_charge",
+    "refunds": "payments_refund",
+    "operations": "payments_pspoperation",
+    "notifications": "payments_pspnotification",
+    "transitions": "payments_transition",
+    "outbox_messages": "payments_outboxmessage",
+}
+
+_STATUS_COMBINATIONS = """
+SELECT e.status, o.states, c.states, e.next_action IS NOT NULL, min(e.id), count(*)
+  FROM payments_paymentevent e
+  LEFT JOIN (SELECT event_id, array_agg(DISTINCT status ORDER BY status)::text[] AS states
+               FROM payments_paymentorder GROUP BY event_id) o ON o.event_id = e.id
+  LEFT JOIN (SELECT event_id, array_agg(DISTINCT status ORDER BY status)::text[] AS states
+               FROM payments_charge GROUP BY event_id) c ON c.event_id = e.id
+ GROUP BY 1, 2, 3, 4
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What the checks found: violations are wrong, warnings wait for a person."""
+
+    violations: list[Violation]
+    warnings: list[Violation]
+
+
+def names() -> list[str]:
+    """Return the name of every check of this module."""
+    return [*_CHECKS, "payment_status_is_derived"]
+
+
+def check() -> Findings:
+    """Run every check over all books (at most `LIMIT` findings of each)."""
+    return Findings([*_run(_CHECKS), *_underived_statuses()], _run(_WARNINGS))
+
+
+def counts() -> dict[str, int]:
+    """Return how many rows of each kind there are to check."""
+    with connection.cursor() as cursor:
+        counting = (f"SELECT '{name}', count(*) FROM {table}" for name, table in _COUNTED.items())  # noqa: S608 - constants
+        cursor.execute(" UNION ALL ".join(counting))
+        return dict(cursor.fetchall())
+
+
+def _run(checks: dict[str, str]) -> list[Violation]:
+    found: list[Violation] = []
+    with connection.cursor() as cursor:
+        for name, query in checks.items():
+            cursor.execute(f"{Template(query).substitute(_NAMES)} LIMIT {LIMIT}")
+            found.extend(Violation(name, row[0]) for row in cursor.fetchall())
+    return found
+
+
+def _underived_statuses() -> list[Violation]:
+    """Compare stored statuses with the fixed rule, once per combination that occurs."""
+    with connection.cursor() as cursor:
+        cursor.execute(_STATUS_COMBINATIONS)
+        rows = cursor.fetchall()
+    found = []
+    for status, order_states, charge_states, saving, example, count in rows:
+        derived = statuses.derive(
+            [PaymentOrder(status=state) for state in order_states or ()],
+            [Charge(status=state) for state in charge_states or ()],
+            saving_needs_action=saving,
+        )
+        if derived != status:
+            detail = f"payment {example} and {count - 1} more: {status}, derived {derived} of {order_states}"
+            found.append(Violation("payment_status_is_derived", detail))
+    return found
