@@ -190,8 +190,9 @@ SWEEP_SECONDS = 5
 POLL_AFTER_SECONDS = int(os.environ.get("FLORIN_POLL_AFTER", "60"))
 CHECKOUT_EXPIRES_AFTER_HOURS = 24
 
-# The office. Unfold's Alpine evaluates the expressions in its templates (hence 'unsafe-eval') and binds the menu's
-# width as a style attribute; its one <style> element and htmx's are switched off, so styles come from files only.
+# The office. Unfold's Alpine evaluates the expressions in its templates (hence 'unsafe-eval') and binds the
+# menu's width as a style attribute; its one <style> element and htmx's are switched off, so that styles come
+# from files only.
 UNFOLD = {
     "SITE_TITLE": "Florin back office",
     "SITE_HEADER": "Florin",
@@ -211,7 +212,10 @@ UNFOLD = {
     "GLOBAL_CALLBACK": "payments.admin.overview.frame",
 }
 FORMAT_MODULE_PATH = ["config.formats"]
+# People read the office's answers: it leaves out the web's middleware that makes problem documents of refusals.
+OFFICE_MIDDLEWARE = ["config.office.OfficeContextMiddleware", *_WEB_MIDDLEWARE[1:], *_OFFICE_MIDDLEWARE]
 if IS_OFFICE:
+    MIDDLEWARE = OFFICE_MIDDLEWARE
     # Without any referrer a browser posts the origin "null", which the CSRF check refuses.
     SECURE_REFERRER_POLICY = "same-origin"
     SECURE_CSP = {

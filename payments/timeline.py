@@ -2,7 +2,7 @@
 
 One page answers "what happened?": the checkout, each change of state as the database's trigger recorded it,
 each call to the PSP, each notification, each posting with its legs, each message published. The API and the
-back office render the same list. It only reads, in a number of statements that is always the same.
+back office render the same list. It only reads, in a fixed number of statements.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Fact:
 
 
 def timeline(event: PaymentEvent) -> list[Fact]:
-    """Return every fact of a payment, oldest first. Eight statements."""
+    """Return every fact of a payment, oldest first. At most eight statements."""
     charges = list(Charge.objects.filter(event=event).order_by("id")[:LIMIT])
     orders = list(PaymentOrder.objects.filter(event=event).order_by("position")[:LIMIT])
     refunds = list(Refund.objects.filter(charge__event=event).order_by("id")[:LIMIT])

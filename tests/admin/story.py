@@ -49,21 +49,22 @@ class Story:
 
 
 def tell(now: datetime) -> Story:
-    """Write the story; `now` is when it ends."""
+    """Write the story in a book of its own; `now` is when it ends."""
     shop = tenant(basis_points=1000)
     sellers = [
         shop.seller(name=name, external_id=name.split()[0].lower())
         for name in ("Ada Ceramics", "Borough Books", "Çelik & Söhne")
     ]
-    paid = _checkout(
-        shop, "cart-9001", now - timedelta(minutes=42), sellers, (124_990, 501, 2_300), "pi_paid"
-    )
-    waiting = _checkout(shop, "cart-9002", now - timedelta(minutes=20), sellers[:1], (1_999,), None)
-    declined = _checkout(
-        shop, "cart-9003", now - timedelta(minutes=12), sellers[1:2], (49_900,), "pi_declined"
-    )
-    lost = _checkout(shop, "cart-9004", now - timedelta(minutes=9), sellers[2:], (7_500,), "pi_lost")
-    stuck = _checkout(shop, "cart-9005", now - timedelta(hours=3), sellers[:1], (310,), "pi_stuck")
+    ada, borough, celik = sellers
+    paid = _checkout(shop, "cart-9001", now - timedelta(minutes=42), {ada: 124_990, borough: 501, celik: 2_300})
+    _register(paid, "pi_paid")
+    waiting = _checkout(shop, "cart-9002", now - timedelta(minutes=20), {ada: 1_999})
+    declined = _checkout(shop, "cart-9003", now - timedelta(minutes=12), {borough: 49_900})
+    _register(declined, "pi_declined")
+    lost = _checkout(shop, "cart-9004", now - timedelta(minutes=9), {celik: 7_500})
+    _register(lost, "pi_lost")
+    stuck = _checkout(shop, "cart-9005", now - timedelta(hours=3), {ada: 310})
+    _register(stuck, "pi_stuck")
     _settle(paid, ObjectStatus.SUCCEEDED, now - timedelta(minutes=41))
     _settle(declined, ObjectStatus.DECLINED, now - timedelta(minutes=11))
     unknown = _operation(
@@ -88,14 +89,11 @@ def tell(now: datetime) -> Story:
     return Story(shop, paid, waiting, declined, unknown, dead, _notifications(shop, now))
 
 
-def _checkout(
-    shop: Tenant, checkout_id: str, at: datetime, parts: dict[Seller, int], *, psp_id: str = ""
-) -> PaymentEvent:
+def _checkout(shop: Tenant, checkout_id: str, at: datetime, parts: dict[Seller, int]) -> PaymentEvent:
     event = PaymentEventFactory.create(
         book=shop.book,
         checkout_id=checkout_id,
         amount_minor=sum(parts.values()),
-        status="processing" if psp_id else "requires_payment_method",
         buyer={"id": "u-17", "email": "buyer@shop.example", "country": "DE"},
         metadata={"channel": "web"},
         created_at=at,
@@ -122,21 +120,26 @@ def _checkout(
         data={"checkout_id": checkout_id, "client_token": "never-shown"},
         created_at=at,
     )
-    if psp_id:
-        PspOperationFactory.create(
-            charge=charge,
-            state="DONE",
-            outcome="succeeded",
-            tries=1,
-            created_at=at,
-            first_sent_at=at + timedelta(milliseconds=310),
-            closed_at=at + timedelta(milliseconds=620),
-            due_at=None,
-            psp_request_id="req_register",
-        )
-        Charge.objects.filter(pk=charge.pk).update(psp_id=psp_id, status="REGISTERED")
-        event.charges.get().orders.update(status="EXECUTING")
     return event
+
+
+def _register(event: PaymentEvent, psp_id: str) -> None:
+    charge, at = event.charges.get(), event.created_at
+    PspOperationFactory.create(
+        charge=charge,
+        state="DONE",
+        outcome="succeeded",
+        tries=1,
+        created_at=at,
+        first_sent_at=at + timedelta(milliseconds=310),
+        closed_at=at + timedelta(milliseconds=620),
+        due_at=None,
+        psp_request_id="req_register",
+    )
+    Charge.objects.filter(pk=charge.pk).update(psp_id=psp_id, status="REGISTERED")
+    charge.orders.update(status="EXECUTING")
+    PaymentEvent.objects.filter(pk=event.pk).update(status="processing")
+    event.refresh_from_db()
 
 
 def _operation(event: PaymentEvent, at: datetime, **fields: object) -> PspOperation:

@@ -8,6 +8,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.contrib.auth.models import Group, User
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
@@ -29,9 +30,7 @@ class Command(BaseCommand):
             default="operator",
             help="viewer: sees; operator (default): may also retry and replay; admin: sees the users too",
         )
-        parser.add_argument(
-            "--new-password", action="store_true", help="give an existing user a new password"
-        )
+        parser.add_argument("--new-password", action="store_true", help="give an existing user a new password")
         parser.add_argument("--json", action="store_true", help="print one line of JSON")
 
     def handle(self, *_args: Any, **options: Any) -> None:
@@ -53,17 +52,15 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps({"name": name, "role": role, "password": password}))
         else:
-            self.stdout.write(
-                f"{name} ({role}) may sign in with the password {password}\nIt is not shown again."
-            )
+            self.stdout.write(f"{name} ({role}) may sign in with the password {password}\nIt is not shown again.")
 
     @staticmethod
     def _create(name: str, role: str, password: str) -> None:
         user = User(username=name, is_staff=True, is_superuser=role == "admin")
         try:
-            User.username_validator(name)
-        except Exception as error:
-            raise CommandError(f"{name!r} is not a user name: letters, digits and @/./+/-/_ only") from error
+            user.full_clean(exclude=["password"])
+        except ValidationError as error:
+            raise CommandError(f"{name!r} is not a user name: {' '.join(error.messages)}") from error
         user.set_password(password)
         user.save()
         if role != "admin":
