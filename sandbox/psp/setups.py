@@ -26,7 +26,7 @@ COMMON: Final = frozenset(
 )
 CREATE: Final = COMMON | {
     "automatic_payment_methods", "confirm", "return_url", "usage", "payment_method_options",
-        "use_stripe_sdk", "mandate_data",
+    "use_stripe_sdk", "mandate_data",
 }  # fmt: skip
 CONFIRM: Final = frozenset(("payment_method", "return_url", "expand", "mandate_data", "use_stripe_sdk"))
 CANCELLABLE: Final = ("requires_payment_method", "requires_confirmation", "requires_action")
