@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+import structlog
 from django.db import IntegrityError, transaction
 
 from config import seam
@@ -36,6 +37,7 @@ SCOPES: Final = (
     "ledger:read",
 )
 HOUSE: Final = "house"
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +211,18 @@ def register_notifications(account: PspAccount) -> None:
     secret = adapter.ensure_webhook(checkout_links.notification_address(account.adapter, account.public_id))
     account.webhook_secret = _sealed_webhook_secret(account, secret)
     account.save(update_fields=["webhook_secret"])
+
+
+def connect_unconnected(*, limit: int = 5) -> int:
+    """Register our address for accounts whose PSP does not notify us yet (it was away); return how many are left."""
+    left = 0
+    for account in PspAccount.objects.filter(webhook_secret__isnull=True).order_by("id")[:limit]:
+        try:
+            register_notifications(account)
+        except ConnectionError as error:
+            left += 1
+            log.warning("psp_does_not_notify", psp_account=account.pk, error=str(error))
+    return left
 
 
 def book_of(merchant: Merchant, mode: str) -> Book:

@@ -31,7 +31,7 @@ class ApiKeyAuthentication(BaseAuthentication):
         caller = authenticate(request._request)
         return caller, caller
 
-    def authenticate_header(self, request: Request) -> str:
+    def authenticate_header(self, _request: Request) -> str:
         """Return the challenge of a 401."""
         return 'Bearer realm="florin"'
 

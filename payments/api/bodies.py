@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
@@ -111,6 +111,7 @@ Email = Annotated[str, StringConstraints(max_length=254), AfterValidator(_email)
 Metadata = Annotated[dict[str, str], BeforeValidator(_metadata)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_printable)]
 Reference = Annotated[str, StringConstraints(max_length=255), AfterValidator(_printable)]
+Secret = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$")]
 Token = Annotated[str, AfterValidator(_token), Field(examples=["pm_card_visa"])]
 WebAddress = Annotated[str, StringConstraints(max_length=2048), AfterValidator(_web_address)]
 
@@ -160,9 +161,9 @@ class NewPayment(Body):
     payment_orders: Annotated[list[NewOrder], Field(min_length=1, max_length=MAX_ORDERS)] | None = None
     items: Annotated[list[NewOrder], Field(min_length=1, max_length=1000)] | None = None
     payment_method: PaymentMethod | None = None
-    payment_method_types: Annotated[
-        list[Method], Field(min_length=1, max_length=3), AfterValidator(_each_once)
-    ] = Field(default_factory=lambda: list(METHODS))
+    payment_method_types: Annotated[list[Method], Field(min_length=1, max_length=3), AfterValidator(_each_once)] = (
+        Field(default_factory=lambda: list(METHODS))
+    )
     charge_mode: Literal["single", "per_order"] = "single"
     capture: Literal["automatic", "manual"] = "automatic"
     return_url: WebAddress = ""
@@ -204,9 +205,7 @@ class Capture(Body):
     """All (`{}`), a part of the only order (`amount`), or parts of some (`payment_orders`)."""
 
     amount: Amount | None = None
-    payment_orders: Annotated[
-        list[CaptureOrder], Field(min_length=1, max_length=MAX_ORDERS)
-    ] | None = None
+    payment_orders: Annotated[list[CaptureOrder], Field(min_length=1, max_length=MAX_ORDERS)] | None = None
 
 
 class Cancel(Body):
@@ -255,10 +254,8 @@ class PspCredentials(Body):
 
     code: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_\-]{0,31}$")] | None = None
     mode: Literal["test", "live"] = "test"
-    api_key: Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$")]
-    webhook_secret: Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$")] | None = (
-        None
-    )
+    api_key: Secret
+    webhook_secret: Secret | None = None
     base_url: Annotated[str, StringConstraints(max_length=200), AfterValidator(_web_address)] = ""
     payout_mode: Literal["psp", "bank"] = "psp"
 
@@ -296,9 +293,7 @@ class PaymentsPage(Page):
 class PaymentOrdersPage(Page):
     """Query of `GET /payment-orders`."""
 
-    status: (
-        Literal["NOT_STARTED", "EXECUTING", "AUTHORIZED", "SUCCESS", "FAILED", "CANCELLED", "EXPIRED"] | None
-    ) = None
+    status: Literal["NOT_STARTED", "EXECUTING", "AUTHORIZED", "SUCCESS", "FAILED", "CANCELLED", "EXPIRED"] | None = None
     seller: Annotated[str, StringConstraints(min_length=1, max_length=100)] | None = None
     reference: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
     checkout_id: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
@@ -309,8 +304,6 @@ class SellersPage(Page):
 
     external_id: Annotated[str, StringConstraints(min_length=1, max_length=100)] | None = None
 
-
-_Model = TypeVar("_Model", bound=BaseModel)
 
 _CODES: Final = {
     "missing": "required",
@@ -333,7 +326,7 @@ _DETAILS: Final = {
 }
 
 
-def read(model: type[_Model], value: object) -> _Model:
+def read[M: BaseModel](model: type[M], value: object) -> M:
     """Check a value against a model. Raises `Invalid` with every bad field."""
     try:
         return model.model_validate(value)

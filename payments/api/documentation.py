@@ -54,7 +54,7 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
     target_class = "payments.api.authentication.ApiKeyAuthentication"
     name = "api_key"
 
-    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:
+    def get_security_definition(self, _auto_schema: AutoSchema) -> dict[str, str]:
         """Return the scheme: a bearer key."""
         return {"type": "http", "scheme": "bearer", "description": "`sk_test_...`, `sk_live_...`"}
 
@@ -99,9 +99,7 @@ LIST_PAYMENTS: Final = _operation("list_payments", "List payments", answers.Paym
 CREATE_PAYMENT: Final = _operation(
     "create_payment", "Take a checkout in", answers.Payment, status=201, body=bodies.NewPayment, keyed=True
 )
-CREATE_PAYMENTS: Final = _operation(
-    "create_payments", "Take up to 500 checkouts in", answers.Bulk, body=bodies.NewBulk
-)
+CREATE_PAYMENTS: Final = _operation("create_payments", "Take up to 500 checkouts in", answers.Bulk, body=bodies.NewBulk)
 GET_PAYMENT: Final = _operation("get_payment", "Read a payment", answers.Payment)
 PROCESS_PAYMENT: Final = _operation(
     "process_payment", "Pay with a token", answers.Payment, status=202, body=bodies.Process, keyed=True

@@ -93,9 +93,7 @@ def refusal_of(error: Exception, *, writes: bool) -> PaymentsError:
     if isinstance(error, DataError):
         return Invalid("invalid_request", "a value cannot be stored")
     log.error("request_failed", exc_info=error)
-    return _InternalError(
-        "internal_error", "something failed on our side", outcome="unknown" if writes else "none"
-    )
+    return _InternalError("internal_error", "something failed on our side", outcome="unknown" if writes else "none")
 
 
 class _InternalError(PaymentsError):
@@ -154,17 +152,17 @@ def method_not_allowed(allowed: str) -> HttpResponse:
     return response
 
 
-def bad_request(_request: HttpRequest, _exception: Exception) -> HttpResponse:
+def bad_request(_request: HttpRequest, *_exception: object, **_named: object) -> HttpResponse:
     """Answer what Django itself cannot make sense of (handler400)."""
     return problem(BadRequest(400, "bad_request", "the request cannot be understood"))
 
 
-def permission_denied(_request: HttpRequest, _exception: Exception) -> HttpResponse:
+def permission_denied(_request: HttpRequest, *_exception: object, **_named: object) -> HttpResponse:
     """Answer what Django forbids (handler403)."""
     return problem(BadRequest(403, "scope_missing", "this is not allowed"))
 
 
-def page_not_found(_request: HttpRequest, _exception: Exception) -> HttpResponse:
+def page_not_found(_request: HttpRequest, *_exception: object, **_named: object) -> HttpResponse:
     """Answer an address that does not exist (handler404)."""
     return problem(BadRequest(404, "not_found", "there is nothing at this address"))
 

@@ -17,8 +17,8 @@ _QUOTED: Final = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"', re
 
 def api_key(request: HttpRequest) -> str:
     """Return the bearer key. Raises `Unauthenticated` when there is none."""
-    scheme, _, key = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
-    key = key.strip()
+    scheme, _, given = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+    key: str = given.strip()
     if scheme.lower() != "bearer" or not key:
         raise Unauthenticated("authentication_required", "send Authorization: Bearer with an API key")
     if not key.isascii() or len(key) > 255:
@@ -49,7 +49,8 @@ def unquoted(sent: str) -> str:
     match = _QUOTED.fullmatch(text)
     if match is None:
         raise Invalid("idempotency_key_invalid", "Idempotency-Key was sent twice or is not a quoted string")
-    return match[1].replace('\\"', '"').replace("\\\\", "\\")
+    inner: str = match[1]
+    return inner.replace('\\"', '"').replace("\\\\", "\\")
 
 
 def check_idempotency_key(key: str) -> None:

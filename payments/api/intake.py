@@ -16,7 +16,16 @@ from django.http import HttpRequest, HttpResponse
 
 from config import seam
 from payments import intake
-from payments.api import authentication, bodies, card_numbers, headers, json_body, new_payments, payment_lookup, signatures
+from payments.api import (
+    authentication,
+    bodies,
+    card_numbers,
+    headers,
+    json_body,
+    new_payments,
+    payment_lookup,
+    signatures,
+)
 from payments.api.errors import document, problem, refusal_of
 from payments.callers import MAX_SELLERS_PER_CALL, Caller, find_caller
 from payments.errors import Conflict, FieldError, Invalid, PaymentsError, Unprocessable
@@ -123,7 +132,9 @@ def _caller(request: HttpRequest, received: _Received, refs: Sequence[str], *, n
 
 def _check_bulk(content: Mapping[str, Any], items: Sequence[Any], refs: Sequence[str]) -> None:
     """Refuse a bulk request as a whole only for what does not belong to one of its items."""
-    errors = [FieldError(name[:200], "unknown_field", "this field does not exist") for name in content if name != "payments"]
+    errors = [
+        FieldError(name[:200], "unknown_field", "this field does not exist") for name in content if name != "payments"
+    ]
     if "payments" not in content:
         errors.append(FieldError("payments", "required", "this field is required"))
     elif not isinstance(content["payments"], list):
@@ -133,9 +144,9 @@ def _check_bulk(content: Mapping[str, Any], items: Sequence[Any], refs: Sequence
     elif len(items) > bodies.MAX_PAYMENTS:
         errors.append(FieldError("payments", "too_long", f"give at most {bodies.MAX_PAYMENTS} payments"))
     elif len(refs) > MAX_SELLERS_PER_CALL:
-        errors.append(FieldError("payments", "too_long", f"name at most {MAX_SELLERS_PER_CALL} sellers in one request"))
+        errors.append(FieldError("payments", "too_long", f"name at most {MAX_SELLERS_PER_CALL} sellers"))
     if errors:
-        json_body.inspect({name: None for name in content})
+        json_body.inspect(dict.fromkeys(content))
         raise bodies.invalid(errors)
 
 
@@ -175,9 +186,7 @@ def _existing(
         if one.outcome == "key_reused":
             answers.append(key_reused())
         elif one.existing is None or not _same_content(events[one.existing], payment):
-            answers.append(
-                Conflict("checkout_id_conflict", "this checkout_id belongs to a payment with other content")
-            )
+            answers.append(Conflict("checkout_id_conflict", "this checkout_id belongs to a payment with other content"))
         else:
             answers.append(shown[one.existing])
     return answers

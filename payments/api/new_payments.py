@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -24,6 +24,9 @@ from payments.intake import NewOrder, NewPayment
 
 _LONGEST_REF: Final = 100
 _FORMS: Final = ("payment_orders", "items")
+
+# Notes a bad field: its path, a code of FIELD_CODES, a sentence.
+type Wrong = Callable[[str, str, str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +87,7 @@ def read(raw: object, caller: Caller, *, idempotency_key: str, path: str) -> New
     )
 
 
-def _lines(
-    raw: Mapping[str, Any], caller: Caller, errors: list[FieldError], named: set[str]
-) -> list[_Line]:
+def _lines(raw: Mapping[str, Any], caller: Caller, errors: list[FieldError], named: set[str]) -> list[_Line]:
     """Return the lines of a checkout, adding what is wrong with them to `errors`."""
 
     def wrong(field: str, code: str, detail: str) -> None:
@@ -99,31 +100,34 @@ def _lines(
         return []
     currency = raw.get("currency")
     known = currency if isinstance(currency, str) and currency in EXPONENTS else None
-    total = _minor(raw.get("amount"), known, "amount", wrong) if raw.get("amount") is not None else None
+    total = _minor(raw.get("amount"), known, "amount", wrong)
     if not forms:
-        if raw.get("amount") is None:
-            wrong("payment_orders", "required", "give payment_orders, items or amount")
-        elif caller.house_seller is None:
-            wrong("amount", "not_supported", "this merchant has no house seller: give payment_orders")
-        elif total is not None:
-            return [_Line(caller.house_seller, total, {})]
-        return []
+        return _house_line(raw, total, caller, wrong)
     given = raw[forms[0]]
-    lines: list[_Line] = []
-    for position, item in enumerate(given if isinstance(given, list) else ()):
-        line = _line(f"{forms[0]}[{position}]", item, known, caller, wrong)
-        if line is not None:
-            lines.append(line)
-    if isinstance(given, list) and len(lines) == len(given) and total is not None:
-        together = sum(line.amount_minor for line in lines)
-        if together != total and known is not None:
-            wrong("amount", "sum_mismatch", f"the orders sum to {format_minor(together, known)}")
-    if forms[0] == "items" and len({line.seller.id for line in lines}) > bodies.MAX_ORDERS:
-        wrong("items", "too_long", f"name at most {bodies.MAX_ORDERS} sellers")
+    if not isinstance(given, list):
+        return []
+    named_lines = [_line(f"{forms[0]}[{position}]", item, known, caller, wrong) for position, item in enumerate(given)]
+    lines = [line for line in named_lines if line is not None]
+    together = sum(line.amount_minor for line in lines)
+    if known is not None and total is not None and len(lines) == len(given) and together != total:
+        wrong("amount", "sum_mismatch", f"the orders sum to {format_minor(together, known)}")
+    if len({line.seller.id for line in lines}) > bodies.MAX_ORDERS:
+        wrong(forms[0], "too_long", f"name at most {bodies.MAX_ORDERS} sellers")
     return lines
 
 
-def _line(prefix: str, item: object, currency: str | None, caller: Caller, wrong: Any) -> _Line | None:
+def _house_line(raw: Mapping[str, Any], total: int | None, caller: Caller, wrong: Wrong) -> list[_Line]:
+    """Return the one line of a checkout that only says an amount: it is the merchant's own sale."""
+    if raw.get("amount") is None:
+        wrong("payment_orders", "required", "give payment_orders, items or amount")
+    elif caller.house_seller is None:
+        wrong("amount", "not_supported", "this merchant has no house seller: give payment_orders")
+    elif total is not None:
+        return [_Line(caller.house_seller, total, {})]
+    return []
+
+
+def _line(prefix: str, item: object, currency: str | None, caller: Caller, wrong: Wrong) -> _Line | None:
     if not isinstance(item, dict):
         return None
     amount = _minor(item.get("amount"), currency, f"{prefix}.amount", wrong)
@@ -139,7 +143,7 @@ def _line(prefix: str, item: object, currency: str | None, caller: Caller, wrong
     return _Line(terms, amount, item)
 
 
-def _minor(text: object, currency: str | None, field: str, wrong: Any) -> int | None:
+def _minor(text: object, currency: str | None, field: str, wrong: Wrong) -> int | None:
     """Return an amount in minor units; one whose currency is not known was only checked for its form."""
     if not isinstance(text, str) or currency is None:
         return None

@@ -79,9 +79,7 @@ def _without_secrets(value: Any, depth: int = 0) -> Any:
     if depth > json_body.MAX_DEPTH:
         return None
     if isinstance(value, dict):
-        return {
-            key: _without_secrets(item, depth + 1) for key, item in value.items() if key != "client_secret"
-        }
+        return {key: _without_secrets(item, depth + 1) for key, item in value.items() if key != "client_secret"}
     if isinstance(value, list):
         return [_without_secrets(item, depth + 1) for item in value]
     return value.replace("\0", "") if isinstance(value, str) else value

@@ -89,5 +89,3 @@ def _broker() -> str:
     except (redis.RedisError, OSError):
         return "down"
     return "up"
-
-

@@ -8,7 +8,7 @@ from __future__ import annotations
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Model, QuerySet
@@ -17,11 +17,9 @@ from payments.api.bodies import Page
 from payments.errors import Invalid
 from payments.representations import Object
 
-_Row = TypeVar("_Row", bound=Model)
 
-
-def page(
-    rows: QuerySet[_Row], query: Page, scope: QuerySet[_Row], show: Callable[[Sequence[_Row]], list[Object]]
+def page[M: Model](
+    rows: QuerySet[M], query: Page, scope: QuerySet[M], show: Callable[[Sequence[M]], list[Object]]
 ) -> Object:
     """Return one page of `rows`. `scope` is the caller's whole set, in which the cursor's row must be.
 

@@ -21,7 +21,7 @@ from payments.api.authentication import caller_of
 from payments.api.pagination import page
 from payments.api.requests import body_of, query_of, run_once
 from payments.api.resource import Resource
-from payments.errors import InvalidState, Unprocessable
+from payments.errors import FieldError, InvalidState, Unprocessable
 from payments.idempotency import Effect
 from payments.models import PaymentOrder
 
@@ -107,6 +107,6 @@ def _check_amount(text: str, row: PaymentOrder) -> None:
     try:
         minor = Money.parse(text, row.currency_id).minor
     except MoneyError as error:
-        raise bodies.invalid([bodies.FieldError("amount", "invalid_amount", str(error))]) from None
+        raise bodies.invalid([FieldError("amount", "invalid_amount", str(error))]) from None
     if minor != row.amount_minor:
         raise Unprocessable("amount_mismatch", "the amount differs from the order's", field="amount")

@@ -174,9 +174,7 @@ class Charge(Resource):
         return Response(representations.charge(row, row.event, orders, row.psp_account))
 
 
-def collection(
-    view: type[Resource], accept: Callable[[HttpRequest], HttpResponse]
-) -> Callable[..., HttpResponseBase]:
+def collection(view: type[Resource], accept: Callable[[HttpRequest], HttpResponse]) -> Callable[..., HttpResponseBase]:
     """Return a view function that gives POST to `accept`, without the framework, and the rest to `view`."""
     framework = view.as_view()
 
@@ -250,5 +248,3 @@ def _fact(fact: timeline.Fact) -> representations.Object:
             for leg in fact.legs
         ],
     }
-
-

@@ -24,7 +24,7 @@ from payments.errors import CATALOGUE, FIELD_CODES
 
 _SERVED: Final = ("checkout/", "api/", "drf_spectacular_sidecar/swagger-ui-dist/")
 _MAX_AGE_SECONDS: Final = 3600
-_DOCUMENTATION_POLICY: Final = {
+_DOCUMENTATION_POLICY: Final[dict[str, list[str]]] = {
     "default-src": [CSP.NONE],
     "script-src": [CSP.SELF],
     "style-src": [CSP.SELF, CSP.UNSAFE_INLINE],
@@ -66,7 +66,7 @@ def asset(request: HttpRequest, path: str) -> HttpResponse:
         return method_not_allowed("GET")
     found = _file(path) if path.startswith(_SERVED) else None
     if found is None:
-        return page_not_found(request, LookupError(path))
+        return page_not_found(request)
     content, content_type = found
     headers = {"Content-Length": str(len(content)), "Cache-Control": f"public, max-age={_MAX_AGE_SECONDS}"}
     return HttpResponse(content, content_type=content_type, headers=headers)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import TypeVar
 
 from django.http import HttpResponse
 from pydantic import BaseModel
@@ -16,11 +15,8 @@ from payments.api.authentication import caller_of
 from payments.errors import FieldError, Invalid
 from payments.idempotency import Answer, Effect
 
-_Body = TypeVar("_Body", bound=bodies.Body)
-_Query = TypeVar("_Query", bound=BaseModel)
 
-
-def body_of(request: Request, model: type[_Body]) -> _Body:
+def body_of[B: bodies.Body](request: Request, model: type[B]) -> B:
     """Read the body of a request strictly. Raises `Invalid` with every bad field."""
     plain = request._request
     raw = json_body.read(plain)
@@ -30,7 +26,7 @@ def body_of(request: Request, model: type[_Body]) -> _Body:
     return bodies.read(model, json_body.parse(raw))
 
 
-def query_of(request: Request, model: type[_Query]) -> _Query:
+def query_of[Q: BaseModel](request: Request, model: type[Q]) -> Q:
     """Read the query of a request; a name that is unknown or given twice is refused."""
     query = request._request.GET
     for name in query:
@@ -45,9 +41,7 @@ def run_once(request: Request, run: Callable[[], Effect], *, now: datetime) -> H
     """Run the effect of a POST once per Idempotency-Key and answer; the key is in the caller's book."""
     plain = request._request
     key = headers.idempotency_key(plain)
-    return answer(
-        idempotency.replay_or_run(caller_of(request).book_id, key, fingerprint_of(request), run, now=now)
-    )
+    return answer(idempotency.replay_or_run(caller_of(request).book_id, key, fingerprint_of(request), run, now=now))
 
 
 def fingerprint_of(request: Request) -> bytes:

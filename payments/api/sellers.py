@@ -97,7 +97,7 @@ def fee_terms(body: bodies.NewFeePlan, field: str = "fee_plan") -> FeeTerms:
 
 
 def _details(body: bodies.NewSeller) -> SellerDetails:
-    schedule = {"interval": body.payout_schedule.interval}
+    schedule: dict[str, str] = {"interval": body.payout_schedule.interval}
     if body.payout_schedule.minimum is not None:
         try:
             Money.parse(body.payout_schedule.minimum, body.default_currency)

@@ -50,7 +50,7 @@ def verify(request: HttpRequest, body: bytes, caller: Caller, *, now: datetime) 
         raise _refused("nonce_replayed", "this nonce was used before")
 
 
-def sign(secret: str, method: str, address: str, at: str, nonce: str, idempotency_key: str, body: bytes) -> str:
+def sign(secret: str, *, method: str, address: str, at: str, nonce: str, idempotency_key: str, body: bytes) -> str:
     """Return the hex signature of a request; `address` is path and query as sent."""
     parts = (method, address, at, nonce, idempotency_key, hashlib.sha256(body).hexdigest())
     return hmac.digest(secret.encode(), "\n".join(parts).encode(), hashlib.sha256).hex()
@@ -61,7 +61,10 @@ def _expected(request: HttpRequest, body: bytes, secret: str, at: str, nonce: st
     key = request.META.get("HTTP_IDEMPOTENCY_KEY", "")
     forms = {key, key.strip('"')}
     method, address = request.method or "", request.get_full_path()
-    return [sign(secret, method, address, at, nonce, form, body) for form in forms]
+    return [
+        sign(secret, method=method, address=address, at=at, nonce=nonce, idempotency_key=form, body=body)
+        for form in forms
+    ]
 
 
 def _is_fresh(text: str, *, now: datetime) -> bool:
@@ -78,7 +81,8 @@ def _is_fresh(text: str, *, now: datetime) -> bool:
 _REMEMBER = """
 WITH old AS (
     DELETE FROM payments_requestnonce WHERE id IN (
-        SELECT id FROM payments_requestnonce WHERE seen_at < %(old)s AND NOT (api_key_id = %(key)s AND nonce = %(nonce)s)
+        SELECT id FROM payments_requestnonce
+         WHERE seen_at < %(old)s AND NOT (api_key_id = %(key)s AND nonce = %(nonce)s)
          ORDER BY seen_at LIMIT 4 FOR UPDATE SKIP LOCKED)
 )
 INSERT INTO payments_requestnonce AS n (api_key_id, nonce, seen_at) VALUES (%(key)s, %(nonce)s, %(now)s)

@@ -7,6 +7,7 @@ back every second until its address is there.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -22,7 +23,7 @@ from payments.api import json_body, payment_lookup
 from payments.checkout.presentation import FACES, FINAL, PAYABLE, Face, Status, failure_of, lines_of, way_back
 from payments.checkout_links import is_token_of, token_for
 from payments.errors import InvalidState, PaymentsError
-from payments.models import Charge, MerchantBook, PaymentEvent
+from payments.models import Charge, MerchantBook, PaymentEvent, PaymentOrder
 
 WAIT_SECONDS: Final = 1
 WAITS_AT_MOST: Final = 60
@@ -129,7 +130,7 @@ def _show(request: HttpRequest, event: PaymentEvent, problem: str, *, returned: 
     if not returned:
         # A payment that the buyer left on the PSP's page can be gone on with.
         may_pay = may_pay or (event.status == Status.PROCESSING and hosted.payable_url(event) is not None)
-    elif event.status == Status.REQUIRES_PAYMENT_METHOD and not _is_next_part(event, orders):
+    elif event.status == Status.REQUIRES_PAYMENT_METHOD and not _is_next_part(orders):
         may_pay = visits >= 5
         face = Face("wait", "Waiting for the result", "The shop has not heard of a payment yet.", waits=True)
     back = way_back(event)
@@ -160,7 +161,7 @@ def _show(request: HttpRequest, event: PaymentEvent, problem: str, *, returned: 
     )
 
 
-def _is_next_part(event: PaymentEvent, orders: list[Any]) -> bool:
+def _is_next_part(orders: Sequence[PaymentOrder]) -> bool:
     """Say whether a payment in several charges has a paid part: the next one waits for the buyer, not for the PSP."""
     return any(order.status == order.Status.SUCCESS for order in orders)
 

@@ -1,4 +1,4 @@
-"""Makes a merchant that can sell: book, fee plan, house seller, API key and (in test mode) an account at the sandbox."""
+"""Makes a merchant that can sell: book, fee plan, house seller, API key and, in test mode, a sandbox account."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from ledger.models import Mode
 from ledger.money import Money, exponent_of
 from payments import merchants
 from payments.merchants import FeeTerms, MerchantDetails, PspDetails
+from payments.psp import registry
 
 
 class Command(BaseCommand):
@@ -83,12 +84,12 @@ def _details(options: dict[str, Any]) -> MerchantDetails:
 def _psp_details(options: dict[str, Any]) -> PspDetails | None:
     """Return the PSP account that was asked for; without words about it the sandbox, when there is one."""
     url, key = options["psp_url"], options["psp_key"]
-    if not url and not key and options["mode"] == Mode.TEST:
-        url = settings.SANDBOX_PSP_URL
+    if not url and not key and options["mode"] == Mode.TEST and settings.SANDBOX_PSP_URL:
+        url = registry.SANDBOX
     if not url and not key:
         return None
     if not key:
-        if url != settings.SANDBOX_PSP_URL:
+        if url != registry.SANDBOX:
             raise CommandError("--psp-url needs --psp-key.")
         key = f"sk_test_{secrets.token_hex(16)}"
     return PspDetails(adapter=options["psp"], code=options["psp"], api_key=key, base_url=url)

@@ -46,7 +46,8 @@ def page() -> str:
     ]
     fields = [f"| `{code}` | {meaning} |" for code, meaning in FIELD_CODES.items()]
     failures = [
-        f"| `{code}` | {message} | {'yes' if code in RETRYABLE_BY_BUYER else ''} |" for code, message in MESSAGES.items()
+        f"| `{code}` | {message} | {'yes' if code in RETRYABLE_BY_BUYER else ''} |"
+        for code, message in MESSAGES.items()
     ]
     return "\n".join(
         [
