@@ -75,6 +75,7 @@ def _start() -> None:
         servers.start()
     assert servers.postgres is not None
     _make_template(servers, servers.postgres.superuser_url())
+    _take_snapshot(servers, home.directory / "snapshot")
     os.environ["FLORIN_TEST_SUPERUSER_URL"] = servers.postgres.superuser_url()
     export({"FLORIN_HOME": str(_clean(home.directory / "files"))})
 
@@ -93,6 +94,21 @@ def _make_template(servers: Servers, superuser_url: str) -> None:
     assert servers.postgres is not None
     servers.postgres.prepare(DATABASE)
     servers.migrate(os.environ)
+
+
+def _take_snapshot(servers: Servers, snapshot: Path) -> None:
+    """Keep a copy of the migrated data for stacks that tests start on their own."""
+    mark = snapshot / "schema"
+    os.environ["FLORIN_TEST_SNAPSHOT"] = str(snapshot / "postgres")
+    if mark.exists() and mark.read_text() == schema_digest():
+        return
+    assert servers.postgres is not None
+    servers.postgres.stop()
+    _clean(snapshot)
+    if servers.postgres.data.exists():  # not where the server has to run as another user
+        shutil.copytree(servers.postgres.data, snapshot / "postgres")
+    mark.write_text(schema_digest())
+    servers.postgres.start()
 
 
 def _clean(directory: Path) -> Path:

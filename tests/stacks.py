@@ -12,7 +12,15 @@ from config.local_stack.programs import NAMES
 from config.local_stack.stack import LocalStack
 from tests.servers import MARK, OURS
 
-NOT_INHERITED = {*OURS, MARK, "FLORIN_STACK", "FLORIN_HOME", "FLORIN_TEST_SUPERUSER_URL", "PUBLIC_URL"}
+NOT_INHERITED = {
+    *OURS,
+    MARK,
+    "FLORIN_STACK",
+    "FLORIN_HOME",
+    "FLORIN_TEST_SUPERUSER_URL",
+    "FLORIN_TEST_SNAPSHOT",
+    "PUBLIC_URL",
+}
 
 
 def clean_environment() -> dict[str, str]:
@@ -21,10 +29,13 @@ def clean_environment() -> dict[str, str]:
 
 
 @contextmanager
-def throwaway_home() -> Iterator[Home]:
-    """Give an empty home with a short path."""
+def throwaway_home(*, migrated: bool = False) -> Iterator[Home]:
+    """Give a home with a short path: empty, or with a database that has its schema."""
     directory = Path(tempfile.mkdtemp(prefix="florin-test-"))
+    snapshot = Path(os.environ["FLORIN_TEST_SNAPSHOT"])
     try:
+        if migrated and snapshot.exists():
+            shutil.copytree(snapshot, directory / "postgres")
         yield Home(directory)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
@@ -38,7 +49,7 @@ def throwaway_stack(
     settings: Mapping[str, str] | None = None,
 ) -> Iterator[LocalStack]:
     """Run a stack of its own for the duration of the block; `settings` are environment variables for it."""
-    with throwaway_home() as home:
+    with throwaway_home(migrated=True) as home:
         stack = LocalStack(
             home,
             given={**clean_environment(), **(settings or {})},

@@ -33,7 +33,7 @@ def main(environment: Path, pins: Path) -> int:
             if environment.exists():
                 shutil.rmtree(environment)
             _say(f"making {environment} with Python {sys.version.split()[0]}")
-            venv.create(environment, with_pip=shutil.which("uv") is None, symlinks=True)
+            venv.create(environment, with_pip=False, symlinks=True)
         stamp = RUNTIME_STAMP if pins == RUNTIME_PINS else TESTS_STAMP
         if not _in_step(environment, pins, stamp):
             code = _install(environment, pins, lock)
@@ -71,9 +71,7 @@ def _only_one(path: Path) -> Iterator[int]:
 def _in_step(environment: Path, pins: Path, stamp: str) -> bool:
     installed = environment / stamp
     return (
-        (environment / "bin" / "python").exists()
-        and installed.exists()
-        and installed.read_bytes() == pins.read_bytes()
+        (environment / "bin" / "python").exists() and installed.exists() and installed.read_bytes() == pins.read_bytes()
     )
 
 
@@ -81,6 +79,8 @@ def _install(environment: Path, pins: Path, lock: int) -> int:
     """Install exactly the pins, hashes required, and show how far it is."""
     python = str((environment / "bin" / "python").absolute())
     total = sum("==" in line and not line.startswith((" ", "#")) for line in pins.read_text().splitlines())
+    if total == 0:
+        return 0
     started = time.monotonic()
     exact = ["--require-hashes", "--no-deps", "-r", str(pins)]
     if uv := shutil.which("uv"):
@@ -88,6 +88,8 @@ def _install(environment: Path, pins: Path, lock: int) -> int:
         command = [uv, "pip", "install", "--compile-bytecode", "-p", python, *exact]
         code = subprocess.run(command, pass_fds=(lock,), check=False).returncode
     else:
+        if not (environment / "bin" / "pip").exists():
+            subprocess.run([python, "-Im", "ensurepip", "--default-pip"], check=True, capture_output=True)
         command = [python, "-m", "pip", "install", "--no-user", "--disable-pip-version-check", *exact]
         command += ["--no-input", "--progress-bar=off"]
         code = _run_counting(command, total, lock)

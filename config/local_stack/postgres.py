@@ -132,9 +132,7 @@ class EmbeddedPostgres:
     def is_ready(self) -> bool:
         """True when it answers."""
         try:
-            psycopg.connect(
-                host=str(self.sockets), user=SUPERUSER, dbname="postgres", connect_timeout=2
-            ).close()
+            psycopg.connect(host=str(self.sockets), user=SUPERUSER, dbname="postgres", connect_timeout=2).close()
         except psycopg.OperationalError:
             return False
         return True

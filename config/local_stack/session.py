@@ -12,7 +12,9 @@ from contextlib import contextmanager
 from types import FrameType
 
 from config.local_stack.home import Home
+from config.local_stack.programs import PREFERRED_PORTS
 from config.local_stack.servers import Claim, Servers
+from config.local_stack.stack import running_state
 
 NEEDS_NO_SERVER = frozenset(
     (
@@ -35,6 +37,8 @@ def servers_for(words: Sequence[str]) -> Iterator[None]:
     needs_servers = word not in NEEDS_NO_SERVER and not {"--help", "-h"} & set(words)
     servers = Servers(home)
     export(home.environment())
+    if needs_servers:  # not for words that start a stack and pick its ports themselves
+        export(_addresses(home))
     if not needs_servers or (servers.postgres is None and servers.valkey is None):
         yield
         return
@@ -45,6 +49,16 @@ def servers_for(words: Sequence[str]) -> Iterator[None]:
 def home_is_complete(environment: "os._Environ[str]") -> bool:
     """True for a child of a stack: whoever started us has said everything already."""
     return environment.get("FLORIN_STACK") == "1"
+
+
+def _addresses(home: Home) -> dict[str, str]:
+    """Return where the web process and the sandbox PSP are, or will probably be, unless the environment says so."""
+    state = running_state(home) or {}
+    addresses = {
+        "PUBLIC_URL": state.get("web", f"http://127.0.0.1:{PREFERRED_PORTS['web']}"),
+        "SANDBOX_PSP_URL": state.get("sandbox_psp", f"http://127.0.0.1:{PREFERRED_PORTS['sandbox']}"),
+    }
+    return {name: address for name, address in addresses.items() if name not in os.environ}
 
 
 def export(variables: dict[str, str]) -> None:

@@ -137,9 +137,7 @@ class Supervisor:
         try:
             return self._members[name]
         except KeyError:
-            raise StackError(
-                f"this stack has no process {name!r}; it has {', '.join(self._members)}"
-            ) from None
+            raise StackError(f"this stack has no process {name!r}; it has {', '.join(self._members)}") from None
 
     def _begin_to_watch(self) -> None:
         if self._watcher is None:
@@ -176,9 +174,7 @@ class Supervisor:
                 self._start(watched)
 
 
-def wait_for(
-    conditions: dict[str, Callable[[], bool]], supervisor: Supervisor, timeout_seconds: float
-) -> str:
+def wait_for(conditions: dict[str, Callable[[], bool]], supervisor: Supervisor, timeout_seconds: float) -> str:
     """Wait until every condition holds; return the name of one that does not, or an empty string."""
     until = time.monotonic() + timeout_seconds
     waiting = dict(conditions)

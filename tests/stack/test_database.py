@@ -18,9 +18,7 @@ def test_the_default_connection_is_the_runtime_role(db: None) -> None:
 @pytest.mark.django_db(databases=["default", "owner"])
 def test_the_owner_connection_owns_the_schema() -> None:
     with connections["owner"].cursor() as cursor:
-        cursor.execute(
-            "SELECT current_user, pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = 'public'"
-        )
+        cursor.execute("SELECT current_user, pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = 'public'")
         assert cursor.fetchone() == ("florin_owner", "florin_owner")
 
 
@@ -43,9 +41,7 @@ def test_the_runtime_role_cannot_change_the_schema(clone: Clone, statement: str)
 
 def test_what_a_test_commits_is_gone_afterwards(committed_db: Clone, superuser: psycopg.Connection) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO django_session (session_key, session_data, expire_date) VALUES ('k', '', now())"
-        )
+        cursor.execute("INSERT INTO django_session (session_key, session_data, expire_date) VALUES ('k', '', now())")
     assert superuser.execute("SELECT count(*) FROM django_session").fetchone() == (1,)
     seeded = superuser.execute("SELECT count(*) FROM django_migrations").fetchone()
     committed_db.empty()

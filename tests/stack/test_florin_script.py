@@ -58,9 +58,7 @@ def test_without_words_it_lists_them_and_builds_nothing(checkout: Path) -> None:
 
 
 @pytest.mark.slow
-def test_it_builds_the_environment_once_and_again_when_the_pins_change(
-    checkout: Path, tmp_path: Path
-) -> None:
+def test_it_builds_the_environment_once_and_again_when_the_pins_change(checkout: Path, tmp_path: Path) -> None:
     first = run(checkout, "replay", "a file", "--limit", "3", cwd=tmp_path)
     assert first.returncode == 0, first.stderr
     assert first.stdout == f"[True, {str(tmp_path)!r}, ['replay', 'a file', '--limit', '3'], None]\n"
@@ -130,11 +128,7 @@ def test_without_a_suitable_python_it_says_what_to_install(checkout: Path, tmp_p
 def test_the_pins_of_the_tests_contain_the_runtime_pins() -> None:
     def pins(path: str) -> set[str]:
         lines = (ROOT / path).read_text().splitlines()
-        return {
-            line.split(";")[0].strip(" \\")
-            for line in lines
-            if "==" in line and not line.startswith((" ", "#"))
-        }
+        return {line.split(";")[0].strip(" \\") for line in lines if "==" in line and not line.startswith((" ", "#"))}
 
     assert pins("requirements.txt") <= pins("tests/requirements.txt")
 

@@ -30,7 +30,11 @@ def stack() -> Iterator[LocalStack]:
         yield running
 
 
+in_one_process = pytest.mark.xdist_group("stack")  # they share one stack
+
+
 @pytest.mark.slow
+@in_one_process
 def test_every_address_answers(stack: LocalStack) -> None:
     assert requests.get(stack.addresses["web"] + "/healthz", timeout=10).status_code == 200
     assert requests.get(stack.addresses["docs"], timeout=10).status_code == 200
@@ -42,6 +46,7 @@ def test_every_address_answers(stack: LocalStack) -> None:
 
 
 @pytest.mark.slow
+@in_one_process
 @pytest.mark.parametrize("name", ["worker", "web", "sweeper", "beat", "sandbox", "postgres", "valkey"])
 def test_a_killed_process_comes_back(stack: LocalStack, name: str) -> None:
     before = stack.supervisor.pid(name)
@@ -59,6 +64,7 @@ def test_a_killed_process_comes_back(stack: LocalStack, name: str) -> None:
 
 
 @pytest.mark.slow
+@in_one_process
 def test_a_stopped_process_stays_stopped_until_it_is_started(stack: LocalStack) -> None:
     stack.supervisor.stop(["worker"])
     assert stack.supervisor.pid("worker") is None
@@ -67,6 +73,7 @@ def test_a_stopped_process_stays_stopped_until_it_is_started(stack: LocalStack) 
 
 
 @pytest.mark.slow
+@in_one_process
 def test_a_command_attaches_to_the_running_stack(stack: LocalStack) -> None:
     environment = clean_environment() | {"FLORIN_HOME": str(stack.home.directory)}
     status = manage("status", "--json", environment=environment)
@@ -92,7 +99,7 @@ def manage(*words: str, environment: dict[str, str] | None = None) -> subprocess
 
 @pytest.mark.slow
 def test_a_command_has_servers_for_as_long_as_it_takes() -> None:
-    with throwaway_home() as home:
+    with throwaway_home(migrated=True) as home:
         environment = clean_environment() | {"FLORIN_HOME": str(home.directory)}
         code = "from django.db import connection as c; print(*c.cursor().execute('SELECT current_user'))"
         for _ in range(2):
@@ -105,19 +112,15 @@ def test_status_says_when_nothing_runs() -> None:
     with throwaway_home() as home:
         home.make()
         home.state_file.write_text(json.dumps({"running": True, "pid": os.getpid(), "pid_started": 1.0}))
-        done = manage(
-            "status", "--json", environment=clean_environment() | {"FLORIN_HOME": str(home.directory)}
-        )
+        done = manage("status", "--json", environment=clean_environment() | {"FLORIN_HOME": str(home.directory)})
         nothing = {"running": False, "web": None, "admin": None, "sandbox_psp": None, "docs": None}
         assert (done.returncode, json.loads(done.stdout)) == (1, nothing)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name
-)
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
 def test_up_leaves_nothing_behind(ending: signal.Signals) -> None:
-    with throwaway_home() as home:
+    with throwaway_home(migrated=True) as home:
         environment = clean_environment() | {"FLORIN_HOME": str(home.directory)}
         up = subprocess.Popen(
             [sys.executable, ROOT / "manage.py", "up", "--without-celery", "--json"],
@@ -158,7 +161,7 @@ def test_a_crash_loop_is_reported_and_not_hidden(tmp_path: Path) -> None:
 
 
 def test_a_start_that_fails_leaves_nothing_running(monkeypatch: pytest.MonkeyPatch) -> None:
-    with throwaway_home() as home:
+    with throwaway_home(migrated=True) as home:
         stack = LocalStack(home, given=clean_environment(), only=("web",), durable=False, preferred_ports={})
         monkeypatch.setattr(LocalStack, "start_processes", _refuse)
         with pytest.raises(StackError, match="on purpose"):

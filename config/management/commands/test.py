@@ -19,11 +19,10 @@ class Command(BaseCommand):
         """Become pytest: its signals and its exit code are ours."""
         words = argv[2:]
         in_parallel = any(
-            word.startswith(("-n", "--numprocesses", "--pdb", "--trace", "--collect-only", "--co"))
-            for word in words
+            word.startswith(("-n", "--numprocesses", "--pdb", "--trace", "--collect-only", "--co")) for word in words
         )
         os.chdir(ROOT)
-        parallel = [] if in_parallel else ["-n", "2"]
+        parallel = [] if in_parallel else ["-n", "2", "--dist", "loadgroup"]
         os.execv(sys.executable, [sys.executable, "-m", "pytest", *parallel, *words])  # noqa: S606 - no shell wanted
 
     def add_arguments(self, parser: ArgumentParser) -> None:

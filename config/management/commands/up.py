@@ -32,9 +32,7 @@ class Command(BaseCommand):
 
         def leave(_number: int, _frame: FrameType | None) -> None:
             if over.is_set() or not started.is_set():
-                raise SystemExit(
-                    130
-                )  # half started, or the second time: now; the children die with us at the latest
+                raise SystemExit(130)  # half started, or the second time: now; the children die with us at the latest
             over.set()
 
         stack = LocalStack(Home.from_environment(), celery=not without_celery, say=_say)
