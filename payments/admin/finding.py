@@ -38,15 +38,11 @@ def payments_named(term: str) -> list[int]:
     books = newest_books()
     # Uses indexes: checkout_id_is_unique_in_its_book, payment_order_by_reference, psp_object_pays_one_charge.
     found = {
-        *PaymentEvent.objects.filter(book_id__in=books, checkout_id=term).values_list("pk", flat=True)[
+        *PaymentEvent.objects.filter(book_id__in=books, checkout_id=term).values_list("pk", flat=True)[:LIMIT],
+        *PaymentOrder.objects.filter(book_id__in=books, reference=term).values_list("event_id", flat=True)[:LIMIT],
+        *Charge.objects.filter(psp_account_id__in=psp_accounts(), psp_id=term).values_list("event_id", flat=True)[
             :LIMIT
         ],
-        *PaymentOrder.objects.filter(book_id__in=books, reference=term).values_list("event_id", flat=True)[
-            :LIMIT
-        ],
-        *Charge.objects.filter(psp_account_id__in=psp_accounts(), psp_id=term).values_list(
-            "event_id", flat=True
-        )[:LIMIT],
     }
     return sorted(found, reverse=True)[:LIMIT]
 

@@ -128,9 +128,7 @@ class PspAccountAdmin(ReadOnlyAdmin):
     @admin.display(description="Webhook secret")
     def secret_is(self, row: Any) -> str:
         """Say whether there is a secret, never which."""
-        return (
-            "stored encrypted, never shown" if row.has_webhook_secret else "none: notifications are refused"
-        )
+        return "stored encrypted, never shown" if row.has_webhook_secret else "none: notifications are refused"
 
     @admin.display(description="Circuit breaker")
     def breaker(self, row: PspAccount) -> SafeString:

@@ -18,6 +18,7 @@ from config import seam
 from ledger.admin.reading import Table
 from ledger.admin.showing import api_id, code, link
 from ledger.models import Account, Book, Entry, Transaction
+from payments import queues
 from payments.admin.finding import payments_named
 from payments.models import (
     Charge,
@@ -83,9 +84,7 @@ def menu(request: HttpRequest) -> list[dict[str, Any]]:
         _item(request, "Users", "person", "auth", "user"),
         _item(request, "Audit trail", "policy", "admin", "logentry"),
     ]
-    groups: list[dict[str, Any]] = [
-        {"items": [{"title": "Overview", "icon": "home", "link": reverse("admin:index")}]}
-    ]
+    groups: list[dict[str, Any]] = [{"items": [{"title": "Overview", "icon": "home", "link": reverse("admin:index")}]}]
     for title, entries in _MENU:
         items = [_item(request, *entry[:2], *_names(entry[2])) for entry in entries]
         groups.append({"title": title, "separator": True, "items": [item for item in items if item]})
@@ -115,10 +114,19 @@ def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         tables += [_dead_operations(), _unknown_outcomes()]
     if request.user.has_perm("payments.view_pspnotification"):
         tables.append(_dead_notifications())
-    context["tables"] = [table for table in tables if table.rows]
+    context["needed"] = [table for table in tables if table.rows]
     context["looked"] = bool(tables)
+    context["tables"] = [*context["needed"], _lags()] if tables else []
     context["title"] = "Overview"
     return context
+
+
+def _lags() -> Table:
+    return Table(
+        "Work that is due",
+        ("Queue", "Rows due", "Oldest waits for"),
+        [(lag.queue, lag.due, f"{lag.oldest_seconds:,.0f} s" if lag.due else "-") for lag in queues.lags()],
+    )
 
 
 # Uses index: operation_dead.

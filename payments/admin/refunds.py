@@ -75,7 +75,5 @@ class RefundAdmin(ReadOnlyAdmin):
 
     def tables(self, _request: HttpRequest, obj: Refund) -> Iterable[Table]:
         """Show the calls made for it."""
-        operations = PspOperation.objects.filter(charge=obj.charge, refund=obj).select_related(
-            "event", "charge"
-        )
+        operations = PspOperation.objects.filter(charge=obj.charge, refund=obj).select_related("event", "charge")
         yield rows.operations(operations.order_by("pk")[: Table.LIMIT])
