@@ -87,7 +87,13 @@ class Outcome:
             "payments": dict(sorted(self.ended.statuses.items())),
             "orders": dict(sorted(self.ended.orders.items())),
             "refusals": [
-                {"row": refusal.row, "status": refusal.status, "code": refusal.code} for refusal in self.sent.refused
+                {
+                    "row": refusal.row,
+                    "status": refusal.status,
+                    "code": refusal.code,
+                    "fields": list(refusal.fields),
+                }
+                for refusal in self.sent.refused
             ],
             "violations": list(self.comparison.violations),
             "psp_agrees": self.comparison.psp_agrees,

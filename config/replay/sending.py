@@ -8,7 +8,7 @@ replay if it stays away. Afterwards the payments are looked at in pages until no
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import batched
@@ -35,6 +35,7 @@ class Refused:
     row: int
     status: int
     code: str
+    fields: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -50,10 +51,11 @@ class Sent:
         with self._lock:
             self.payments[row] = payment
 
-    def refuse(self, row: int, status: int, code: str) -> None:
-        """Note a refusal."""
+    def refuse(self, row: int, status: int, problem: Mapping[str, Any]) -> None:
+        """Note a refusal: its problem document, without what repeats from row to row."""
+        fields = tuple(f"{error['field']}: {error['code']}" for error in problem.get("errors", ()))
         with self._lock:
-            self.refused.append(Refused(row, status, code))
+            self.refused.append(Refused(row, status, str(problem.get("code", "")), fields))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ def send(
         try:
             sent.taken(purchase.row, shopper.post("/payments", body, key=_key(body)).body["id"])
         except ApiRefusal as refusal:
-            sent.refuse(purchase.row, refusal.status, refusal.code)
+            sent.refuse(purchase.row, refusal.status, refusal.problem)
         done(1)
 
     def many(chunk: tuple[Purchase, ...]) -> None:
@@ -113,7 +115,7 @@ def send(
             if "payment" in answer:
                 sent.taken(purchase.row, answer["payment"]["id"])
             else:
-                sent.refuse(purchase.row, answer["status"], answer["error"]["code"])
+                sent.refuse(purchase.row, answer["status"], answer["error"])
         done(len(chunk))
 
     if bulk:

@@ -101,7 +101,7 @@ def _show(teller: Teller, outcome: "Outcome") -> None:
         "submitted": str(found["submitted"]),
         "refused": str(found["refused"]),
         **{
-            f"  row {refusal['row']}": f"{refusal['status']} {refusal['code']}"
+            f"  row {refusal['row']}": f"{refusal['status']} {refusal['code']}: {', '.join(refusal['fields'])}"
             for refusal in found["refusals"][:MAX_REFUSALS_SHOWN]
         },
         "final": f"{found['final']}  ({', '.join(f'{n} {status}' for status, n in found['payments'].items())})",
