@@ -95,9 +95,7 @@ class AccountAdmin(ReadOnlyAdmin):
         """Show a page of the account's entries with the balance before, after each and after the last."""
         account: Account = self.viewable(request, object_id)
         before, after = key_of(request, BEFORE), key_of(request, AFTER)
-        read = statements.statement(
-            account, before=before if after is None else None, after=after, limit=LINES
-        )
+        read = statements.statement(account, before=before if after is None else None, after=after, limit=LINES)
         currency = account.currency_id
         lines = [
             (

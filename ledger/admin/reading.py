@@ -269,9 +269,7 @@ class ReadOnlyAdmin(_Base):
             response.context_data["subtitle"] = None
         return response
 
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show a list. A POST is refused: there are no bulk actions."""
         if request.method not in _READING:
             raise PermissionDenied

@@ -112,8 +112,7 @@ def hidden(value: Any) -> Any:
     """Return JSON with everything hidden that opens something: tokens, secrets, keys, links with them."""
     if isinstance(value, Mapping):
         return {
-            name: _HIDDEN if item and _SECRET_NAMES.search(str(name)) else hidden(item)
-            for name, item in value.items()
+            name: _HIDDEN if item and _SECRET_NAMES.search(str(name)) else hidden(item) for name, item in value.items()
         }
     if isinstance(value, list):
         return [hidden(item) for item in value]
@@ -122,9 +121,7 @@ def hidden(value: Any) -> Any:
 
 def facts(pairs: Mapping[str, object]) -> SafeString:
     """Show a few named values on one line, without those that are empty."""
-    shown = [
-        (name.replace("_", " "), value) for name, value in pairs.items() if value not in (None, "", [], {})
-    ]
+    shown = [(name.replace("_", " "), value) for name, value in pairs.items() if value not in (None, "", [], {})]
     return format_html_join(
         " · ", '<span class="text-font-subtle-light dark:text-font-subtle-dark">{}</span> {}', shown
     )
