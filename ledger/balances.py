@@ -10,7 +10,7 @@ from django.db import connection
 
 _BALANCES = """
 SELECT a.id, a.code, a.type, a.currency,
-       coalesce(b.debits, e.debits, 0)::bigint, coalesce(b.credits, e.credits, 0)::bigint
+       coalesce(b.debits, e.debits, 0), coalesce(b.credits, e.credits, 0)
   FROM ledger_account a
   LEFT JOIN ledger_balance b ON b.account_id = a.id
   LEFT JOIN LATERAL (
@@ -56,4 +56,5 @@ def trial_balance(book_id: int) -> list[AccountBalance]:
 def _read(condition: str, parameters: list[Any]) -> list[AccountBalance]:
     with connection.cursor() as cursor:
         cursor.execute(_BALANCES + condition, parameters)
-        return [AccountBalance(*row) for row in cursor.fetchall()]
+        # Sums of a recording account are numeric: its turnover may outgrow what one amount can be.
+        return [AccountBalance(*row[:4], int(row[4]), int(row[5])) for row in cursor.fetchall()]

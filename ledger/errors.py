@@ -5,6 +5,7 @@ LedgerError
 +-- PostingRefused        the posting would break a rule; nothing was written
     +-- ReferenceConflict     same reference, other legs
     +-- ReferenceRaced        same reference, posted by someone else at the same moment
+    +-- AlreadyReversed       the transaction was reversed before
     +-- UnknownAccount        no such account in this book and currency
     +-- AccountClosed         the account takes no more postings
     +-- AmountOutOfRange      an amount, a balance or a number of legs that the books cannot hold
@@ -41,6 +42,12 @@ class ReferenceRaced(PostingRefused):
     """The reference was posted by someone else at the same moment; a new try finds that posting."""
 
     code = "reference_raced"
+
+
+class AlreadyReversed(PostingRefused):
+    """The transaction was reversed before; it can be only once."""
+
+    code = "already_reversed"
 
 
 class AccountClosed(PostingRefused):

@@ -17,6 +17,7 @@ from django.db import DatabaseError, connection
 from config import seam
 from ledger.errors import (
     AccountClosed,
+    AlreadyReversed,
     AmountOutOfRange,
     FloorBroken,
     LedgerError,
@@ -146,6 +147,7 @@ _BY_STATE: dict[str, type[LedgerError]] = {
 _BY_CONSTRAINT: dict[str, type[LedgerError]] = {
     "balance_stays_above_its_floor": FloorBroken,
     "reference_is_unique_in_its_book": ReferenceRaced,
+    "transaction_is_reversed_at_most_once": AlreadyReversed,
 }
 
 

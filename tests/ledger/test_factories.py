@@ -31,9 +31,7 @@ def test_an_order_and_all_it_hangs_on_share_one_book() -> None:
     order = factories.PaymentOrderFactory.create()
     second = factories.PaymentOrderFactory.create(charge=order.charge)
     operation = factories.PspOperationFactory.create(charge=order.charge)
-    assert {order.book, order.event.book, order.charge.book, order.seller.book, operation.book} == {
-        order.book
-    }
+    assert {order.book, order.event.book, order.charge.book, order.seller.book, operation.book} == {order.book}
     assert [row.position for row in PaymentOrder.objects.filter(event=order.event).order_by("id")] == [1, 2]
     assert second.event == order.event
     assert factories.RefundFactory.create(charge=order.charge).book == order.book
