@@ -68,7 +68,7 @@ class _Connection(asyncio.Protocol):
             self.load.unexpected.append(f"an answer of {length} bytes")
             self.transport.close()
             return
-        if len(rest) < length:
+        if len(rest) < length or (b"chunked" in head and not rest.endswith(b"0\r\n\r\n")):
             return
         if head[9:12] == self.expect:
             self.load.answered += 1

@@ -62,28 +62,6 @@ def hash_key(key: str) -> bytes:
     return hashlib.sha256(key.encode()).digest()
 
 
-# Uses index: payments_apikey.key_hash (unique), then primary keys; sellers by (book, external_id) or public_id.
-_FIND = """
-SELECT k.id, k.public_id, m.id, m.public_id, coalesce(k.book_id, 0), coalesce(b.mode, ''), k.scopes,
-       k.requires_signature, k.signing_secret, p.id, coalesce(p.code, ''), mb.house_seller_id,
-       coalesce((SELECT jsonb_agg(jsonb_build_object(
-                    'id', s.id, 'public_id', s.public_id, 'external_id', s.external_id, 'bps', f.basis_points,
-                    'fixed', (SELECT coalesce(jsonb_object_agg(x.currency, x.amount_minor), '{}')
-                                FROM payments_fixedfee x WHERE x.plan_id = f.id)))
-                   FROM payments_seller s JOIN payments_feeplan f ON f.id = coalesce(s.fee_plan_id, mb.fee_plan_id)
-                  WHERE s.book_id = k.book_id
-                    AND (s.external_id = ANY (%(external)s) OR s.public_id = ANY (%(public)s)
-                         OR s.id = mb.house_seller_id)), '[]'::jsonb)::text
-  FROM payments_apikey k
-  LEFT JOIN payments_merchant m ON m.id = k.merchant_id
-  LEFT JOIN ledger_book b ON b.id = k.book_id
-  LEFT JOIN payments_merchantbook mb ON mb.book_id = k.book_id
-  LEFT JOIN payments_pspaccount p ON p.id = mb.default_psp_account_id
- WHERE k.key_hash = %(hash)s AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > %(now)s)
-   AND (m.id IS NULL OR m.status = 'active')
-"""
-
-
 def find_caller(key: str, *, seller_refs: Sequence[str] = (), now: datetime) -> Caller | None:
     """Return who holds `key`, and the sellers named by our id (`sel_...`) or the merchant's own id. One statement.
 
@@ -94,8 +72,8 @@ def find_caller(key: str, *, seller_refs: Sequence[str] = (), now: datetime) -> 
     external = [ref for ref in seller_refs if ref not in by_public_id]
     with connection.cursor() as cursor:
         cursor.execute(
-            _FIND,
-            {"hash": hash_key(key), "now": now, "external": external, "public": list(by_public_id.values())},
+            "SELECT * FROM payments_find_caller(%s, %s, %s::text[], %s::uuid[])",
+            [hash_key(key), now, external, list(by_public_id.values())],
         )
         row = cursor.fetchone()
     if row is None:

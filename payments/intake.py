@@ -192,13 +192,13 @@ def _item(number: int, caller: Caller, payment: NewPayment, *, now: datetime) ->
     sellers = {order.seller.id: order.seller.public_id for order in payment.orders}
     shown = representations.payment(event, orders, sellers=sellers)
     body = json.dumps(shown, separators=(",", ":"), ensure_ascii=False)
-    created = {"public_id": str(seam.new_uuid()), "type": "payment.created", "data": shown}
     return {
         "item": number,
         "book": caller.book_id,
         "key": payment.idempotency_key,
         "fingerprint": payment.fingerprint.hex(),
         "body": body,
+        "fact": str(seam.new_uuid()),
         "event": {
             "public_id": str(event.public_id),
             "checkout_id": event.checkout_id,
@@ -240,7 +240,6 @@ def _item(number: int, caller: Caller, payment: NewPayment, *, now: datetime) ->
             for order in orders
         ],
         "operations": _operations(caller, payment, charges) if paid_at_once else [],
-        "outbox": [created],
     }, body
 
 

@@ -218,7 +218,11 @@ def _asker(  # noqa: C901 - one question per kind of operation, side by side
         return _as_answer(result) if ended else None
 
     def saved_method() -> Result | None:
-        return adapter.fetch(ObjectKind.SAVED_METHOD, psp_id) if psp_id else creations(ObjectKind.SAVED_METHOD)
+        found = adapter.fetch(ObjectKind.SAVED_METHOD, psp_id) if psp_id else creations(ObjectKind.SAVED_METHOD)
+        if found is None or found.snapshot is None:
+            return found
+        # Open: it was made, but its confirmation did not arrive. Saving moves no money, so it is simply sent again.
+        return None if found.snapshot.status == ObjectStatus.OPEN else _as_answer(found)
 
     match kind:
         case _K.CONFIRM:

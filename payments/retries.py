@@ -39,6 +39,8 @@ class Policy:
 NOT_EXECUTED = Policy("exponential", base_seconds=0.5, ceiling_seconds=600, max_tries=150)
 # A call whose answer was lost is asked about at once, then with growing distance; promise 4 gives it 30 minutes.
 UNKNOWN = Policy("exponential", base_seconds=1.0, ceiling_seconds=120, max_tries=40)
+# A buyer who must act (3-D Secure) is looked after until the checkout expires.
+BUYER = Policy("fixed", base_seconds=30, max_tries=5000)
 # A cancellation must not be lost to a long outage.
 CANCEL = Policy("exponential", base_seconds=1.0, ceiling_seconds=300, max_tries=300)
 # A notification for an object that we do not know (yet).

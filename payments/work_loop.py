@@ -11,10 +11,11 @@ from django.db import Error as DatabaseError
 from django.db import close_old_connections, connection
 
 from config import seam
-from payments import cancellations, executor
+from payments import cancellations, executor, merchants
 
 log = structlog.get_logger(__name__)
 _BURST_SECONDS = 30.0
+_CONNECT_SECONDS = 30.0
 
 
 def run_once(*, stop: Callable[[], bool] = lambda: False) -> int:
@@ -26,10 +27,14 @@ def run_once(*, stop: Callable[[], bool] = lambda: False) -> int:
 def run(stop: Callable[[], bool], *, every_seconds: float | None = None) -> None:
     """Run until `stop` says so. A database that is away is waited for; nothing else is swallowed."""
     pause = settings.SWEEP_SECONDS if every_seconds is None else every_seconds
+    connect_after = 0.0
     while not stop():
         try:
             close_old_connections()
             run_once(stop=stop)
+            if time.monotonic() >= connect_after:
+                connect_after = time.monotonic() + _CONNECT_SECONDS
+                merchants.connect_unconnected()
         except DatabaseError as error:
             log.error("sweep_failed", error=f"{type(error).__name__}: {error}")
             connection.close()

@@ -12,6 +12,7 @@ import itertools
 import json
 import os
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -215,6 +216,8 @@ def fail_on(result: load.Load) -> None:
 def started() -> Iterator[Run]:
     """Start a stack of its own with the anchors beside it; fsync as in production."""
     home = Home(Path(os.environ.get("FLORIN_HOME", ROOT / ".florin")) / "bench")
+    # Each run starts on empty data: what an earlier one left must neither help nor hinder.
+    shutil.rmtree(home.directory, ignore_errors=True)
     only = ("sandbox", "web", "worker", "sweeper")
     nowhere = dict.fromkeys(("web", "office", "sandbox"), 0)
     given = {key: value for key, value in os.environ.items() if key not in ("DATABASE_URL", "REDIS_URL")}

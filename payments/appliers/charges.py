@@ -13,7 +13,7 @@ from ledger.money import allocate
 from payments import fees
 from payments.appliers.batch import Batch, PspMismatch, new_operation
 from payments.models import Charge, PaymentOrder, PspOperation, Refund
-from payments.psp.base import ObjectStatus, Snapshot
+from payments.psp.base import ObjectKind, ObjectStatus, Snapshot
 from wallet import movements
 
 _S = Charge.Status
@@ -33,11 +33,12 @@ def apply(batch: Batch, charge: Charge, snapshot: Snapshot, *, answers_own_call:
     if charge.status in _FINAL:
         return
     _check(charge, snapshot)
-    if snapshot.psp_id and not charge.psp_id:
+    is_charge = snapshot.kind == ObjectKind.CHARGE
+    if is_charge and snapshot.psp_id and not charge.psp_id:
         # A hosted session's charge object may come into being only when the buyer pays.
         charge.psp_id = snapshot.psp_id
         batch.changed_charges.add(charge.pk)
-    if charge.status == _S.NEW and snapshot.psp_id:
+    if charge.status == _S.NEW and is_charge:
         charge.registered()
         batch.changed_charges.add(charge.pk)
     if charge.status == _S.CANCELLED:

@@ -39,8 +39,10 @@ def apply(batch: Batch, operation: PspOperation, report: Report) -> None:
         again(batch, operation, retries.UNKNOWN, _STATE.UNKNOWN)
     elif operation.kind == _K.SAVE_METHOD and _still_open(result):
         # The buyer must act, or the PSP is still at it: ask again later.
-        again(batch, operation, retries.UNKNOWN, _STATE.UNKNOWN)
+        again(batch, operation, retries.BUYER, _STATE.UNKNOWN)
         _saving_needs_action(batch, operation, result)
+    elif operation.kind == _K.CANCEL and result.outcome == Outcome.PENDING:
+        again(batch, operation, retries.CANCEL, _STATE.UNKNOWN)
     else:
         close(batch, operation, str(result.outcome))
     _APPLY[_K(operation.kind)](batch, operation, result)
@@ -79,7 +81,9 @@ def again(batch: Batch, operation: PspOperation, policy: retries.Policy, state: 
 def _escalate(batch: Batch, operation: PspOperation, *, dead: bool) -> None:
     """Tell the merchant and the operators, once, that an outcome is unknown for too long (promise 4)."""
     sent = operation.first_sent_at or batch.now
-    overdue = operation.state == _STATE.UNKNOWN and batch.now - sent >= _ATTENTION_AFTER
+    # What waits for the buyer is not an unknown outcome: it carries no error.
+    unknown = operation.state == _STATE.UNKNOWN and operation.error_code != ""
+    overdue = unknown and batch.now - sent >= _ATTENTION_AFTER
     if (dead or overdue) and not operation.parameters.get("escalated"):
         operation.parameters = {**operation.parameters, "escalated": True}
         event = batch.events[operation.event_id]
@@ -105,7 +109,7 @@ def _still_open(result: Result) -> bool:
 
 
 def _failure_of(result: Result) -> dict[str, object]:
-    failure = result.snapshot.failure if result.snapshot else None
+    failure = result.failure or (result.snapshot.failure if result.snapshot else None)
     if failure is None:
         code = result.error.code if result.error else "declined"
         failure = Failure(code, "The payment could not be started.", retryable_by_buyer=True)

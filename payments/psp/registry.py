@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from django.conf import settings
 
 from payments.psp import stripe
 from payments.psp.base import Adapter, NotificationReader
 
 _MEMORY_LIMIT = 1000
+# An account at the sandbox follows it: the local stack may find it another port with each start.
+SANDBOX = "sandbox:"
+_NOWHERE = "http://127.0.0.1:1"  # no sandbox is running: refused at once, tried again
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What an adapter is built from. `base_url` empty means the PSP's own address."""
+    """What an adapter is built from. `base_url` empty means the PSP's own address, `SANDBOX` the sandbox PSP."""
 
     adapter: str
     api_key: str
@@ -31,6 +36,8 @@ NAMES = tuple(_BUILDERS)
 
 def adapter_for(credentials: Credentials) -> Adapter:
     """Return the adapter of an account; the same object for the same credentials, so connections are reused."""
+    if credentials.base_url == SANDBOX:
+        credentials = replace(credentials, base_url=settings.SANDBOX_PSP_URL or _NOWHERE)
     adapter = _adapters.get(credentials)
     if adapter is None:
         if len(_adapters) >= _MEMORY_LIMIT:

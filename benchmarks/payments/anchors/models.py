@@ -14,7 +14,7 @@ class Client(models.Model):
 class Vendor(models.Model):
     """Who is paid."""
 
-    client = models.ForeignKey(Client, on_delete=models.CASCADE)
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")
     name = models.CharField(max_length=100)
 
 
@@ -22,7 +22,7 @@ class Checkout(models.Model):
     """One checkout."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
-    client = models.ForeignKey(Client, on_delete=models.CASCADE)
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")
     checkout_id = models.CharField(max_length=100)
     currency = models.CharField(max_length=3)
     status = models.CharField(max_length=20, default="processing")
@@ -47,7 +47,7 @@ class Line(models.Model):
 class Key(models.Model):
     """An idempotency key with the first answer."""
 
-    client = models.ForeignKey(Client, on_delete=models.CASCADE)
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")
     key = models.CharField(max_length=255)
     answer = models.JSONField(null=True)
 

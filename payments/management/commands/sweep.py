@@ -14,7 +14,7 @@ class Command(BaseCommand):
 
     help = "Work off what is due, every few seconds, without a broker."
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *_args: Any, **_options: Any) -> None:
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
