@@ -48,9 +48,7 @@ class Clone:
         name, template = sql.Identifier(self.name), sql.Identifier(DATABASE)
         with psycopg.connect(os.environ["FLORIN_TEST_SUPERUSER_URL"], autocommit=True) as connection:
             connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
-            connection.execute(
-                sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER florin_owner").format(name, template)
-            )
+            connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER florin_owner").format(name, template))
             connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name))
             connection.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO florin_app").format(name))
         assert self.seeded is not None
@@ -63,9 +61,7 @@ class Clone:
         """Close our connections and remove the clone."""
         connections.close_all()
         with psycopg.connect(os.environ["FLORIN_TEST_SUPERUSER_URL"], autocommit=True) as connection:
-            connection.execute(
-                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(self.name))
-            )
+            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(self.name)))
 
     @cached_property
     def seeded(self) -> frozenset[str]:
@@ -100,9 +96,7 @@ def _filled_tables(connection: psycopg.Connection) -> list[str]:
     if not names:
         return []
     probes = [
-        sql.SQL("SELECT {} WHERE EXISTS (SELECT FROM {})").format(
-            sql.Literal(name), sql.Identifier("public", name)
-        )
+        sql.SQL("SELECT {} WHERE EXISTS (SELECT FROM {})").format(sql.Literal(name), sql.Identifier("public", name))
         for name in names
     ]
     return [row[0] for row in connection.execute(sql.SQL(" UNION ALL ").join(probes))]

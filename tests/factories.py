@@ -112,9 +112,7 @@ class PspAccountFactory(DjangoModelFactory[PspAccount]):
     code = factory.Sequence(lambda n: f"stripe{n}")
     adapter = "stripe"
     base_url = "http://127.0.0.1:9"
-    api_key = factory.LazyAttribute(
-        lambda row: seal(PSP_API_KEY, identity=f"psp_account.api_key:{row.public_id}")
-    )
+    api_key = factory.LazyAttribute(lambda row: seal(PSP_API_KEY, identity=f"psp_account.api_key:{row.public_id}"))
     webhook_secret = factory.LazyAttribute(
         lambda row: seal(PSP_WEBHOOK_SECRET, identity=f"psp_account.webhook_secret:{row.public_id}")
     )
@@ -129,9 +127,7 @@ class MerchantBookFactory(DjangoModelFactory[MerchantBook]):
     book = factory.SubFactory(BookFactory)
     merchant = factory.SubFactory(MerchantFactory)
     fee_plan = factory.SubFactory(FeePlanFactory, book=factory.SelfAttribute("..book"))
-    house_seller = factory.SubFactory(
-        SellerFactory, book=factory.SelfAttribute("..book"), external_id="house"
-    )
+    house_seller = factory.SubFactory(SellerFactory, book=factory.SelfAttribute("..book"), external_id="house")
     default_psp_account = factory.SubFactory(PspAccountFactory, book=factory.SelfAttribute("..book"))
 
 
