@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 
 from ledger.models import AccountType, PostingMode
+from ledger.posting import refusal
 
 # Ids of accounts never change, so they may be remembered; the limit keeps a long-lived process small.
 _MEMORY_LIMIT = 200_000
@@ -44,20 +45,23 @@ def resolve(specs: Iterable[AccountSpec]) -> dict[tuple[int, str], int]:
 
 def _open(specs: list[AccountSpec]) -> dict[tuple[int, str], int]:
     specs = sorted(specs, key=lambda spec: (spec.book_id, spec.code))
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT account_id FROM ledger_open_accounts("
-            "%s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[]) ORDER BY ord",
-            [
-                [spec.book_id for spec in specs],
-                [spec.code for spec in specs],
-                [str(spec.type) for spec in specs],
-                [spec.currency for spec in specs],
-                [str(spec.mode) for spec in specs],
-                [spec.floor for spec in specs],
-            ],
-        )
-        rows = cursor.fetchall()
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT account_id FROM ledger_open_accounts("
+                "%s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[]) ORDER BY ord",
+                [
+                    [spec.book_id for spec in specs],
+                    [spec.code for spec in specs],
+                    [str(spec.type) for spec in specs],
+                    [spec.currency for spec in specs],
+                    [str(spec.mode) for spec in specs],
+                    [spec.floor for spec in specs],
+                ],
+            )
+            rows = cursor.fetchall()
+    except DatabaseError as error:
+        raise refusal(error) from error
     return {(spec.book_id, spec.code): row[0] for spec, row in zip(specs, rows, strict=True)}
 
 
