@@ -18,6 +18,7 @@ from django.db.models import Q
 
 from ledger.ids import public_id
 from ledger.models import Entry, Transaction, TransactionKind
+from ledger.money import format_minor
 from payments.models import (
     Charge,
     OutboxMessage,
@@ -94,7 +95,7 @@ def _created(event: PaymentEvent, orders: Sequence[PaymentOrder]) -> Fact:
         public_id("pay", event.public_id),
         f"Checkout {event.checkout_id} accepted",
         {
-            "amount_minor": event.amount_minor,
+            "amount": format_minor(event.amount_minor, event.currency_id),
             "currency": event.currency_id,
             "charge_mode": str(event.charge_mode),
             "capture": str(event.capture),

@@ -154,6 +154,6 @@ _SAID_ALREADY = {
     "outcome",
     "kind",
     "payment_orders",
-    "amount_minor",
+    "amount",
     "currency",
 }
