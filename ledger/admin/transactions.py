@@ -114,7 +114,7 @@ class EntryAdmin(ReadOnlyAdmin):
     @admin.display(description="Transaction")
     def of_transaction(self, row: Entry) -> SafeString:
         """Link to the transaction."""
-        return link(row.transaction, f"{row.transaction.kind} {row.transaction.reference}")
+        return link(row.transaction, code(row.transaction.reference))
 
     def heading(self, obj: Entry) -> str:
         """Return the title of an entry's page."""

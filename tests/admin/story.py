@@ -1,7 +1,8 @@
 """A small marketplace with something of everything, for the pages of the back office.
 
-One checkout is paid (three sellers, one charge), one waits for a token, one was declined, one lost its answer
-on the way and one was given up; a notification could not be understood. Money moves through settlement.
+One checkout is paid (three sellers, one charge), one waits for a token, one was declined, one paid too late,
+one lost its answer on the way and one was given up; a notification could not be understood. Money moves through
+settlement, as in life.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ class Story:
     paid: PaymentEvent
     waiting: PaymentEvent
     declined: PaymentEvent
+    late: PaymentEvent
     unknown: PspOperation
     dead: PspOperation
     notification: PspNotification
@@ -66,6 +68,10 @@ def tell(now: datetime) -> Story:
     stuck = _checkout(shop, "cart-9005", now - timedelta(hours=3), {ada: 310})
     _register(stuck, "pi_stuck")
     _settle(paid, ObjectStatus.SUCCEEDED, now - timedelta(minutes=41))
+    late = _checkout(shop, "cart-9006", now - timedelta(hours=2), {borough: 880})
+    _register(late, "pi_late")
+    _cancel(late)
+    _settle(late, ObjectStatus.SUCCEEDED, now - timedelta(minutes=50))
     _settle(declined, ObjectStatus.DECLINED, now - timedelta(minutes=11))
     unknown = _operation(
         lost,
@@ -86,7 +92,7 @@ def tell(now: datetime) -> Story:
         error_code="psp_connection_broken",
         error_message="The connection was reset while we waited for the answer.",
     )
-    return Story(shop, paid, waiting, declined, unknown, dead, _notifications(shop, now))
+    return Story(shop, paid, waiting, declined, late, unknown, dead, _notifications(shop, now))
 
 
 def _checkout(shop: Tenant, checkout_id: str, at: datetime, parts: dict[Seller, int]) -> PaymentEvent:
@@ -140,6 +146,13 @@ def _register(event: PaymentEvent, psp_id: str) -> None:
     charge.orders.update(status="EXECUTING")
     PaymentEvent.objects.filter(pk=event.pk).update(status="processing")
     event.refresh_from_db()
+
+
+def _cancel(event: PaymentEvent) -> None:
+    charge = event.charges.get()
+    Charge.objects.filter(pk=charge.pk).update(status="CANCELLED", cancel_reason="requested")
+    charge.orders.update(status="CANCELLED")
+    PaymentEvent.objects.filter(pk=event.pk).update(status="cancelled")
 
 
 def _operation(event: PaymentEvent, at: datetime, **fields: object) -> PspOperation:

@@ -81,7 +81,7 @@ def test_lists_are_filtered_by_state_book_and_time(story: Story, operator: Clien
     assert found(operator, PaymentEvent, status__exact="succeeded", book=str(story.tenant.book.pk)) == [story.paid.pk]
     assert found(operator, PspNotification, work="dead") == [other.notification.pk, story.notification.pk]
     # The ids of the story are of now, though its times are made up.
-    assert len(found(operator, PaymentEvent, period="hour")) == 10
+    assert len(found(operator, PaymentEvent, period="hour")) == 12
     assert found(operator, PaymentEvent, period="hour", book="999999") == []
     assert len(found(operator, PspNotification, period="hour")) == 2
 

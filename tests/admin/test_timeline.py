@@ -45,6 +45,14 @@ def test_the_legs_of_a_posting_are_told_and_sum_to_zero(story: Story) -> None:
     assert debits == story.paid.amount_minor
 
 
+def test_money_that_came_too_late_is_told_with_its_refund(story: Story) -> None:
+    facts = timeline(story.late)
+    told = [fact.summary for fact in facts]
+    assert "charge: CANCELLED → LATE_SUCCESS" in told
+    assert "posted: late success" in told
+    assert "refund: prepared" in told
+
+
 def test_what_was_given_up_and_what_is_unknown_is_told(story: Story) -> None:
     dead = [fact for fact in timeline(story.dead.event) if fact.kind == FactKind.DIED]
     assert dead[0].data["error_code"] == "psp_connection_broken"
