@@ -8,6 +8,8 @@ from django.core.management.base import BaseCommand
 
 from config.local_stack.home import ROOT
 
+ALONE = frozenset({"--pdb", "--trace", "--co", "--collect-only", "-s"})  # of no use in two processes
+
 
 class Command(BaseCommand):
     """Run pytest; every word is pytest's."""
@@ -18,11 +20,9 @@ class Command(BaseCommand):
     def run_from_argv(self, argv: list[str]) -> None:
         """Become pytest: its signals and its exit code are ours."""
         words = argv[2:]
-        in_parallel = any(
-            word.startswith(("-n", "--numprocesses", "--pdb", "--trace", "--collect-only", "--co")) for word in words
-        )
+        chosen = any(word.startswith(("-n", "--numprocesses")) or word in ALONE for word in words)
         os.chdir(ROOT)
-        parallel = [] if in_parallel else ["-n", "2", "--dist", "loadgroup"]
+        parallel = [] if chosen else ["-n", "2", "--dist", "loadgroup"]
         os.execv(sys.executable, [sys.executable, "-m", "pytest", *parallel, *words])  # noqa: S606 - no shell wanted
 
     def add_arguments(self, parser: ArgumentParser) -> None:
