@@ -1,0 +1,197 @@
+"""Real processes die and servers go away while real payments come in over HTTP.
+
+Whatever was acknowledged is finished within a minute of the last fault, without anybody's help, charged once and
+booked once. The sandbox PSP is the referee.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import redis
+import requests
+
+from config.local_stack.home import ROOT
+from config.local_stack.stack import LocalStack
+from tests.stacks import throwaway_stack
+
+WITHIN_SECONDS = 60.0
+_PROCESSES = ("sandbox", "web", "worker", "sweeper")
+
+
+@dataclass
+class Market:
+    """A running stack with a merchant, and the payments that were acknowledged."""
+
+    stack: LocalStack
+    key: str
+    acknowledged: dict[str, str] = field(default_factory=dict)
+    posts: int = 0
+
+    def post(self, token: str = "pm_card_visa") -> bool:
+        """Post a checkout; True when it was acknowledged. A refused connection or a 503 acknowledges nothing."""
+        self.posts += 1
+        name = f"cart-{self.posts}"
+        body = {
+            "checkout_id": name,
+            "currency": "EUR",
+            "buyer": {"id": "u-1"},
+            "amount": "12.34",
+            "payment_method": {"token": token},
+        }
+        try:
+            answer = self._ask("POST", "/api/v1/payments", json=body, headers={"Idempotency-Key": name})
+        except requests.RequestException:
+            return False
+        if answer.status_code == 201:
+            self.acknowledged[answer.json()["id"]] = name
+            return True
+        assert answer.status_code == 503, answer.text
+        return False
+
+    def statuses(self) -> dict[str, int]:
+        """Return how many of the acknowledged payments are in each status."""
+        counts: dict[str, int] = {}
+        for payment in self.acknowledged:
+            status = self._ask("GET", f"/api/v1/payments/{payment}").json()["status"]
+            counts[status] = counts.get(status, 0) + 1
+        return counts
+
+    def finish(self) -> float:
+        """Wait until every acknowledged payment has succeeded; return the seconds that it took."""
+        started = time.monotonic()
+        counts: dict[str, int] = {}
+        while time.monotonic() - started < WITHIN_SECONDS:
+            try:
+                counts = self.statuses()
+            except requests.RequestException:
+                counts = {}
+            if counts == {"succeeded": len(self.acknowledged)}:
+                return time.monotonic() - started
+            time.sleep(0.5)
+        raise AssertionError(f"after {WITHIN_SECONDS} s: {counts}")
+
+    def agree(self) -> None:
+        """Assert that the books hold and that the PSP charged each acknowledged payment once."""
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "manage.py"), "verify_books", "--json"],
+            env=self.stack.environment, capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        books = requests.get(f"{self.stack.addresses['sandbox_psp']}/_sandbox/books", timeout=30).json()
+        taken = [charge["metadata"]["florin_payment"] for charge in books["charges"] if charge["captured"]]
+        assert sorted(taken) == sorted(set(taken))
+        assert set(taken) >= set(self.acknowledged)
+
+    def _ask(self, method: str, path: str, **more: Any) -> requests.Response:
+        headers = {"Authorization": f"Bearer {self.key}", **more.pop("headers", {})}
+        return requests.request(method, self.stack.addresses["web"] + path, headers=headers, timeout=10, **more)
+
+
+def _open(stack: LocalStack) -> Market:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "manage.py"), "create_merchant", "Faults", "--json"],
+        env=stack.environment, capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    return Market(stack, json.loads(done.stdout.splitlines()[-1])["api_key"])
+
+
+@pytest.fixture(scope="module")
+def market() -> Iterator[Market]:
+    """Give a market on a stack of its own, with Celery."""
+    with throwaway_stack(only=_PROCESSES) as stack:
+        yield _open(stack)
+
+
+def _under_load(market: Market, fault: Callable[[], None], *, times: int) -> None:
+    """Let `fault` happen several times while checkouts come in."""
+    over = threading.Event()
+
+    def shop() -> None:
+        while not over.is_set():
+            market.post()
+            time.sleep(0.02)
+
+    shopper = threading.Thread(target=shop)
+    shopper.start()
+    for _ in range(times):
+        time.sleep(0.7)
+        fault()
+    over.set()
+    shopper.join(30)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.xdist_group("stack_faults")
+def test_the_worker_is_killed_again_and_again(market: Market) -> None:
+    _under_load(market, lambda: market.stack.supervisor.kill("worker"), times=4)
+    assert len(market.acknowledged) > 20
+    market.finish()
+    market.agree()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.xdist_group("stack_faults")
+def test_worker_and_sweeper_are_killed_while_calls_are_on_the_wire(market: Market) -> None:
+    requests.post(
+        f"{market.stack.addresses['sandbox_psp']}/_sandbox/faults",
+        json={"operation": "payment_intents.confirm", "kind": "delay", "times": 10, "seconds": 1.5},
+        timeout=10,
+    )
+    for _ in range(10):
+        market.post()
+    time.sleep(1.0)
+    market.stack.supervisor.kill("worker")
+    market.stack.supervisor.kill("sweeper")
+    market.finish()
+    market.agree()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.xdist_group("stack_faults")
+def test_the_broker_is_flushed_and_killed(market: Market) -> None:
+    valkey = market.stack.servers.valkey
+    assert valkey is not None
+
+    def fault() -> None:
+        with redis.Redis.from_url(market.stack.environment["REDIS_URL"]) as client:
+            client.flushall()
+        market.stack.supervisor.kill("valkey")
+
+    _under_load(market, fault, times=3)
+    market.finish()
+    market.agree()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.xdist_group("stack_faults")
+def test_the_database_is_killed(market: Market) -> None:
+    _under_load(market, lambda: market.stack.supervisor.kill("postgres"), times=2)
+    market.stack.wait_until_ready(("postgres", "web"))
+    market.finish()
+    market.agree()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.xdist_group("stack_faults")
+def test_without_celery_the_sweeper_does_everything() -> None:
+    with throwaway_stack(only=_PROCESSES, celery=False) as stack:
+        market = _open(stack)
+        for _ in range(20):
+            assert market.post()
+        assert market.post("pm_card_visa")
+        market.finish()
+        market.agree()
