@@ -55,9 +55,10 @@ def timestamp(at: datetime) -> str:
 def payment(event: PaymentEvent, orders: Sequence[PaymentOrder], *, sellers: Mapping[int, UUID]) -> Object:
     """Show a payment with its orders; `sellers` maps the orders' seller ids to public ids."""
     currency, token = event.currency_id, checkout_links.token_for(event.public_id)
-    parts = [payment_order(order, event, seller_public_id=sellers[order.seller_id]) for order in orders]
+    own_id = public_id("pay", event.public_id)
+    parts = [payment_order(order, event, seller_public_id=sellers[order.seller_id], own=own_id) for order in orders]
     return {
-        "id": public_id("pay", event.public_id),
+        "id": own_id,
         "object": "payment",
         "checkout_id": event.checkout_id,
         "status": str(event.status),
@@ -82,8 +83,8 @@ def payment(event: PaymentEvent, orders: Sequence[PaymentOrder], *, sellers: Map
     }
 
 
-def payment_order(order: PaymentOrder, event: PaymentEvent, *, seller_public_id: UUID) -> Object:
-    """Show one order; `order.charge` must be loaded."""
+def payment_order(order: PaymentOrder, event: PaymentEvent, *, seller_public_id: UUID, own: str = "") -> Object:
+    """Show one order; `order.charge` must be loaded. `own`: the payment's id where it is written already."""
     currency = order.currency_id
     return {
         "id": public_id("ord", order.public_id),
@@ -101,7 +102,7 @@ def payment_order(order: PaymentOrder, event: PaymentEvent, *, seller_public_id:
         "amount_refunded": format_minor(_stored(order.refunded_minor), currency),
         "delivered_at": order.delivered_at and timestamp(order.delivered_at),
         "charge": public_id("chg", order.charge.public_id),
-        "payment": public_id("pay", event.public_id),
+        "payment": own or public_id("pay", event.public_id),
         "checkout_id": event.checkout_id,
         "payment_method_details": order.method_details,
         "description": order.description,

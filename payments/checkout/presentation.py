@@ -10,11 +10,14 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from ledger.ids import public_id
 from ledger.money import format_minor
 from payments import representations
-from payments.models import PaymentEvent, PaymentOrder
+from payments.models import Charge, PaymentEvent, PaymentOrder
 
 Status = PaymentEvent.Status
 FINAL: Final = (Status.SUCCEEDED, Status.PARTIALLY_SUCCEEDED, Status.CANCELLED, Status.EXPIRED)
-PAYABLE: Final = (Status.REQUIRES_PAYMENT_METHOD, Status.FAILED)
+# What may be unpaid: orders charged one by one are paid in turn, so a part can be paid and the rest still open.
+PAYABLE: Final = (Status.REQUIRES_PAYMENT_METHOD, Status.FAILED, Status.PARTIALLY_SUCCEEDED)
+_UNTRIED: Final = (PaymentOrder.Status.NOT_STARTED, PaymentOrder.Status.FAILED)
+_OPEN: Final = (Charge.Status.NEW, Charge.Status.REGISTERED, Charge.Status.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,8 @@ class Face:
     waits: bool = False
 
 
+REST: Final = Face("part", "A part of your order is paid", "The rest is paid in the same way. You are not done yet.")
+FOLLOWED: Final = Face("wait", "Waiting for the result", "The shop has not heard of a payment yet.", waits=True)
 FACES: Final[dict[str, Face]] = {
     Status.REQUIRES_PAYMENT_METHOD: Face("open", "Your order", "Check your order, then pay on the next page."),
     Status.PROCESSING: Face(
@@ -78,6 +83,17 @@ def lines_of(orders: Sequence[PaymentOrder]) -> list[Line]:
             note=_NOTES.get(PaymentOrder.Status(order.status), ""),
         )
         for order in orders
+    ]
+
+
+def unpaid_of(event: PaymentEvent, orders: Sequence[PaymentOrder]) -> list[PaymentOrder]:
+    """Return the orders that the buyer can pay now; their charges must be loaded."""
+    if event.status not in PAYABLE:
+        return []
+    return [
+        order
+        for order in orders
+        if order.status in _UNTRIED and order.charge.status in _OPEN and not order.charge.cancel_reason
     ]
 
 

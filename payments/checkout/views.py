@@ -7,7 +7,6 @@ back every second until its address is there.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -20,16 +19,29 @@ from ledger.ids import parse_public_id, public_id
 from ledger.money import format_minor
 from payments import hosted, repairs
 from payments.api import json_body, payment_lookup
-from payments.checkout.presentation import FACES, FINAL, PAYABLE, Face, Status, failure_of, lines_of, way_back
+from payments.checkout.presentation import (
+    FACES,
+    FINAL,
+    FOLLOWED,
+    PAYABLE,
+    REST,
+    Face,
+    Status,
+    failure_of,
+    lines_of,
+    unpaid_of,
+    way_back,
+)
 from payments.checkout_links import is_token_of, token_for
 from payments.errors import InvalidState, PaymentsError
-from payments.models import Charge, MerchantBook, PaymentEvent, PaymentOrder
+from payments.models import Charge, MerchantBook, PaymentEvent
 
 WAIT_SECONDS: Final = 1
 WAITS_AT_MOST: Final = 60
 RESULT_SECONDS: Final = 2
 RESULTS_AT_MOST: Final = 300
 GO_BACK_SECONDS: Final = 5
+OFFERED_AGAIN_AFTER: Final = 5  # refreshes without news: the buyer may have left the PSP's page without paying
 _FORM_LIMIT_BYTES: Final = 4096
 
 log = structlog.get_logger(__name__)
@@ -85,7 +97,7 @@ def returned(request: HttpRequest, payment_id: str) -> HttpResponse:
         return _unknown()
     if request.method not in ("GET", "HEAD"):
         return HttpResponseNotAllowed(["GET", "HEAD"])
-    if _visits(request) == 0 and event.status not in FINAL:
+    if _visits(request) == 0:
         _ask_psp(event)
     return _show(request, event, "", returned=True)
 
@@ -126,19 +138,20 @@ def _ask_psp(event: PaymentEvent) -> None:
 
 def _show(request: HttpRequest, event: PaymentEvent, problem: str, *, returned: bool = False) -> HttpResponse:
     orders, visits = payment_lookup.orders_of([event])[event.pk], _visits(request)
-    face, may_pay = FACES[event.status], event.status in PAYABLE
-    if not returned:
+    unpaid = unpaid_of(event, orders)
+    face, may_pay = FACES[event.status], bool(unpaid)
+    if returned and event.status != Status.FAILED and any(order.charge.session_id for order in unpaid):
+        face, may_pay = FOLLOWED, visits >= OFFERED_AGAIN_AFTER
+    elif event.status == Status.PARTIALLY_SUCCEEDED and unpaid:
+        face = REST
+    elif event.status == Status.PROCESSING and not returned:
         # A payment that the buyer left on the PSP's page can be gone on with.
-        may_pay = may_pay or (event.status == Status.PROCESSING and hosted.payable_url(event) is not None)
-    elif event.status == Status.REQUIRES_PAYMENT_METHOD and not _is_next_part(orders):
-        may_pay = visits >= 5
-        face = Face("wait", "Waiting for the result", "The shop has not heard of a payment yet.", waits=True)
+        may_pay = hosted.payable_url(event) is not None
     back = way_back(event)
     refresh = ""
     if face.waits and visits < RESULTS_AT_MOST:
-        step = "return" if returned else ""
-        refresh = f"{RESULT_SECONDS};url={_address(event, step, n=visits + 1)}"
-    elif returned and back and event.status in (*FINAL, Status.REQUIRES_CAPTURE):
+        refresh = f"{RESULT_SECONDS};url={_address(event, 'return' if returned else '', n=visits + 1)}"
+    elif returned and back and not unpaid and event.status in (*FINAL, Status.REQUIRES_CAPTURE):
         refresh = f"{GO_BACK_SECONDS};url={back}"
     return _html(
         "checkout/page.html",
@@ -148,9 +161,9 @@ def _show(request: HttpRequest, event: PaymentEvent, problem: str, *, returned: 
             "merchant": _merchant_name(event),
             "lines": lines_of(orders),
             "total": f"{format_minor(event.amount_minor, event.currency_id)} {event.currency_id}",
-            "failure": problem or (failure_of(orders) if event.status == Status.FAILED else ""),
+            "failure": problem or (failure_of(unpaid) if event.status in PAYABLE else ""),
             "may_pay": may_pay,
-            "again": event.status == Status.FAILED,
+            "label": _label(event, face),
             "form_token": token_for(event.public_id, "form"),
             "action_url": _action_url(event),
             "here": _address(event),
@@ -161,9 +174,13 @@ def _show(request: HttpRequest, event: PaymentEvent, problem: str, *, returned: 
     )
 
 
-def _is_next_part(orders: Sequence[PaymentOrder]) -> bool:
-    """Say whether a payment in several charges has a paid part: the next one waits for the buyer, not for the PSP."""
-    return any(order.status == order.Status.SUCCESS for order in orders)
+def _label(event: PaymentEvent, face: Face) -> str:
+    """Return what stands on the Pay button."""
+    if face is REST:
+        return "Pay the rest"
+    if event.status == Status.FAILED:
+        return "Try again"
+    return f"Pay {format_minor(event.amount_minor, event.currency_id)} {event.currency_id}"
 
 
 def _nothing_to_pay(event: PaymentEvent) -> bool:
