@@ -58,6 +58,7 @@ DECLARE
     ids bigint[];       -- by position: the existing transaction, or the id reserved for the new one
     fresh boolean[];    -- by position: still to be written
     leg_counts bigint[];
+    counted bigint;
     conflict text;
     stored_hash bytea;
 BEGIN
@@ -124,11 +125,11 @@ BEGIN
     IF conflict IS NOT NULL THEN
         RAISE EXCEPTION 'reference % was posted before with other legs', conflict USING ERRCODE = 'FL007';
     END IF;
-    SELECT array_agg(c.legs ORDER BY c.txn) INTO leg_counts
+    SELECT array_agg(c.legs ORDER BY c.txn), sum(c.legs) INTO leg_counts, counted
       FROM (SELECT l.txn, count(*) AS legs FROM unnest(p_leg_txn) AS l (txn) GROUP BY l.txn
             HAVING l.txn BETWEEN 1 AND transactions) c;
-    IF cardinality(leg_counts) IS DISTINCT FROM transactions THEN
-        RAISE EXCEPTION 'a transaction has no legs' USING ERRCODE = 'FL003';
+    IF cardinality(leg_counts) IS DISTINCT FROM transactions OR counted IS DISTINCT FROM legs THEN
+        RAISE EXCEPTION 'a transaction has no legs, or a leg no transaction' USING ERRCODE = 'FL003';
     END IF;
 
     WITH leg AS MATERIALIZED (
