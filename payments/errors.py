@@ -180,6 +180,7 @@ CATALOGUE: Final[dict[str, Listed]] = {
     "nonce_replayed": Listed(401, "The nonce was used before", "Sign every request with a fresh nonce."),
     "scope_missing": Listed(403, "The key may not do this", "Use a key with the scope that `detail` names."),
     "administrator_required": Listed(403, "Only an administrator may do this", "Use an administrator's key."),
+    "merchant_key_required": Listed(403, "An administrator's key belongs to no book", "Use a key of the merchant."),
     # What exists, and in which state
     "not_found": Listed(404, "There is no such object", "Check the id, and that the key is of the right mode."),
     "checkout_id_conflict": Listed(

@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import ClassVar
 
 import structlog
+from django.conf import settings
 from django.db import connection, transaction
 from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
@@ -80,6 +81,7 @@ class MerchantPspAccount(Resource):
         if not caller.is_administrator and body.mode != caller.mode:
             wrong = FieldError("mode", "invalid_value", f"this key belongs to the {caller.mode} book")
             raise bodies.invalid([wrong])
+        base_url = _allowed_address(caller, body.base_url)
         book = merchants.book_of(merchant, body.mode)
         account = merchants.put_psp_account(
             book.pk,
@@ -88,7 +90,7 @@ class MerchantPspAccount(Resource):
                 code=body.code or psp,
                 api_key=body.api_key,
                 webhook_secret=body.webhook_secret or "",
-                base_url=body.base_url,
+                base_url=base_url,
                 payout_mode=body.payout_mode,
             ),
             now=seam.now(),
@@ -123,6 +125,18 @@ def _found(caller: Caller, text: str, scope: str) -> Merchant:
     if row is None or not (caller.is_administrator or caller.merchant_id == row.pk):
         raise payment_lookup.no_such_object()
     return row
+
+
+def _allowed_address(caller: Caller, address: str) -> str:
+    """Return where a PSP account's calls go. A merchant may not make us call whatever it likes: the PSP's own address
+    or the sandbox's, which is followed wherever it runs.
+    """
+    if settings.SANDBOX_PSP_URL and address.rstrip("/") == settings.SANDBOX_PSP_URL:
+        return registry.SANDBOX
+    if address and not caller.is_administrator:
+        wrong = FieldError("base_url", "not_supported", "only an administrator may choose another address")
+        raise bodies.invalid([wrong])
+    return address
 
 
 def _shown(row: Merchant) -> representations.Object:

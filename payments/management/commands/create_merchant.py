@@ -40,8 +40,8 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **options: Any) -> None:
         """Make the merchant, then register our notification address at its PSP."""
         now = seam.now()
-        made = merchants.create_merchant(_details(options), now=now)
         account = _psp_details(options)
+        made = merchants.create_merchant(_details(options), now=now)
         if account is not None:
             row = merchants.put_psp_account(made.book.pk, account, now=now)
             try:

@@ -12,6 +12,7 @@ from config import seam
 from payments import merchants
 from payments.api import answers
 from payments.models import ApiKey, Charge, Merchant, PaymentEvent, PaymentOrder, PspAccount, PspOperation, Seller
+from payments.psp import registry
 from tests.factories import PSP_API_KEY, Tenant
 from tests.payments.api.conftest import Api, count_rows, fields, problem
 
@@ -217,7 +218,7 @@ def test_a_merchant_is_made_whole_and_its_secrets_are_shown_once(administrator: 
     problem(owner.post("merchants", {"name": "Mine"}), 403, "administrator_required")
 
 
-def test_a_merchant_sells_as_soon_as_it_has_a_psp_account(administrator: Api) -> None:
+def test_a_merchant_sells_as_soon_as_it_has_a_psp_account(administrator: Api, settings: Any) -> None:
     made = answers.MerchantWithSecrets.model_validate_json(administrator.post("merchants", {"name": "Bazaar"}).content)
     address = f"merchants/{made.id}/psp-accounts/stripe"
     credentials = {"api_key": PSP_API_KEY, "webhook_secret": "whsec_1", "base_url": "http://127.0.0.1:9"}
@@ -227,7 +228,11 @@ def test_a_merchant_sells_as_soon_as_it_has_a_psp_account(administrator: Api) ->
     assert (shown.api_key, shown.webhook_secret) == ("********", "********")
     assert PSP_API_KEY.encode() not in bytes(PspAccount.objects.get().api_key)
     owner = Api(made.api_key)
+    content = problem(owner.send("PUT", address, credentials), 400, "invalid_request")
+    assert fields(content) == {"base_url": "not_supported"}  # or a merchant could have us call our own network
+    settings.SANDBOX_PSP_URL = credentials["base_url"]
     assert owner.send("PUT", address, credentials | {"webhook_secret": "whsec_2"}).status_code == 200
+    assert PspAccount.objects.get().base_url == registry.SANDBOX
     assert PspAccount.objects.count() == 1
     body = {"checkout_id": "c", "currency": "EUR", "amount": "1.00"}
     assert owner.post("payments", body).status_code == 201
