@@ -1,0 +1,309 @@
+"""Each verb's legs are those of docs/reference/movements.md, and recording is idempotent and set-based."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, get_type_hints
+from uuid import UUID
+
+import pytest
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+from hypothesis import given
+from hypothesis import strategies as st
+
+from config import seam
+from ledger import invariants
+from ledger.errors import ReferenceConflict
+from ledger.ids import public_id
+from ledger.models import Account, Balance, Entry, PostingMode, Side, Transaction, TransactionKind
+from tests.factories import NOW, BookFactory, SellerFactory
+from tests.ledger.desk import Desk, at_once, digests
+from wallet import balances, chart, movements
+from wallet.models import Wallet
+from wallet.movements import Movement
+
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
+SELLER = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
+VALUES = {"captured": 1999, "fee": 200, "amount": 1999}
+
+VERBS: dict[str, Callable[..., Movement]] = {
+    name: verb
+    for name, verb in inspect.getmembers(movements, inspect.isfunction)
+    if not name.startswith("_") and get_type_hints(verb).get("return") is Movement
+}
+
+
+def table(page: str, first_column: str) -> list[list[str]]:
+    """Return the rows of the page's table that starts with a column of this name."""
+    lines = (REFERENCE / page).read_text(encoding="utf-8").splitlines()
+    start = next(n for n, line in enumerate(lines) if line.startswith(f"| {first_column} |"))
+    rows = []
+    for line in lines[start + 2 :]:
+        if not line.startswith("|"):
+            break
+        rows.append([cell.strip() for cell in line.strip("|").split("|")])
+    return rows
+
+
+def call(name: str, **changes: Any) -> Movement:
+    """Call a verb with 1999 minor units, a fee of 200 where it takes one, and everything else that it asks for."""
+    known = {
+        **VALUES,
+        "book_id": 1,
+        "reference": "r1",
+        "psp_account": "stripe",
+        "seller": SELLER,
+        "currency": "EUR",
+        "effective_at": NOW,
+        "actor": "tests",
+        **changes,
+    }
+    return VERBS[name](**{word: known[word] for word in inspect.signature(VERBS[name]).parameters})
+
+
+ALIASES = {
+    "clearing": "psp:stripe:clearing:EUR",
+    "pending": f"seller:{public_id('sel', SELLER)}:pending:EUR",
+    "fees": "fees:platform:EUR",
+    "payable": "refund:payable:EUR",
+}
+
+
+def documented(cell: str, side: Side) -> list[tuple[Side, str, int]]:
+    """Read `` `pending` captured - fee, `fees` fee `` as legs."""
+    legs = []
+    for part in cell.split(", "):
+        found = re.fullmatch(r"`(\w+)` (\w+)(?: - (\w+))?", part)
+        assert found is not None, part
+        legs.append((side, ALIASES[found[1]], VALUES[found[2]] - VALUES.get(found[3] or "", 0)))
+    return legs
+
+
+@pytest.mark.parametrize("row", table("movements.md", "verb"), ids=lambda row: row[0])
+def test_the_legs_of_a_verb_are_the_documented_ones(row: list[str]) -> None:
+    name = row[0].strip("`")
+    movement = call(name)
+    assert movement.kind == TransactionKind(name)
+    assert [(side, spec.code, amount) for side, spec, amount in movement.lines] == [
+        *documented(row[1], Side.DEBIT),
+        *documented(row[2], Side.CREDIT),
+    ]
+    assert {spec.currency for _, spec, _ in movement.lines} == {"EUR"}
+
+
+def test_every_verb_is_documented_and_every_kind_has_a_verb() -> None:
+    names = [row[0].strip("`") for row in table("movements.md", "verb")]
+    assert sorted(names) == sorted(VERBS)
+    assert {*VERBS, "reversal"} == {str(kind) for kind in TransactionKind}
+
+
+def test_the_chart_is_the_documented_one() -> None:
+    made = [
+        chart.psp_clearing(1, "{account}", "EUR"),
+        *(chart.seller(1, SELLER, part, "EUR") for part in chart.SELLER_PARTS),
+        chart.platform_fees(1, "EUR"),
+        chart.refund_payable(1, "EUR"),
+    ]
+    shown = [
+        [
+            f"`{spec.code.replace(public_id('sel', SELLER), '{id}').removesuffix('EUR')}{{currency}}`",
+            str(spec.type),
+            str(spec.mode),
+            "" if spec.floor is None else str(spec.floor),
+        ]
+        for spec in made
+    ]
+    assert shown == [row[:4] for row in table("chart-of-accounts.md", "code")]
+
+
+@given(captured=st.integers(1, 10**14), share=st.floats(0, 1))
+def test_every_split_of_a_sale_balances(captured: int, share: float) -> None:
+    fee = min(captured, round(captured * share))
+    lines = call("settle_charge", captured=captured, fee=fee).lines
+    assert sum(amount if side == Side.DEBIT else -amount for side, _, amount in lines) == 0
+    assert all(amount > 0 for _, _, amount in lines)
+    assert len(lines) == 1 + (fee > 0) + (fee < captured)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", VERBS)
+def test_a_movement_recorded_twice_is_posted_once(name: str) -> None:
+    book = BookFactory.create()
+    (first,) = movements.record([call(name, book_id=book.pk)], now=NOW)
+    after = digests(connection)
+    (again,) = movements.record([call(name, book_id=book.pk, effective_at=NOW + timedelta(days=1))], now=NOW)
+    assert (first.created, again.created) == (True, False)
+    assert first.transaction_id == again.transaction_id
+    assert digests(connection) == after
+    assert Transaction.objects.filter(book=book).count() == 1
+    assert invariants.violations() == []
+
+
+@pytest.mark.django_db
+def test_a_movement_with_other_amounts_under_its_reference_is_refused() -> None:
+    book = BookFactory.create()
+    movements.record([call("settle_charge", book_id=book.pk)], now=NOW)
+    before = digests(connection)
+    with pytest.raises(ReferenceConflict), transaction.atomic():
+        movements.record([call("settle_charge", book_id=book.pk, fee=201)], now=NOW)
+    assert digests(connection) == before
+
+
+@pytest.mark.django_db
+def test_nothing_to_record_is_no_statement() -> None:
+    with CaptureQueriesContext(connection) as queries:
+        assert movements.record([], now=NOW) == []
+    assert len(queries) == 0
+
+
+@pytest.mark.django_db
+def test_the_first_movement_opens_the_wallet_and_its_five_accounts() -> None:
+    seller = SellerFactory.create()
+    movements.record([call("settle_charge", book_id=seller.book_id, seller=seller.public_id)], now=NOW)
+    wallet = Wallet.objects.get(book=seller.book, seller=seller.public_id)
+    assert wallet.currency_id == "EUR"
+    name = public_id("sel", seller.public_id)
+    opened = Account.objects.filter(book=seller.book, code__startswith=f"seller:{name}:")
+    assert sorted(opened.values_list("code", flat=True)) == sorted(
+        f"seller:{name}:{part}:EUR" for part in chart.SELLER_PARTS
+    )
+    assert set(opened.values_list("mode", flat=True)) == {PostingMode.AUTHORIZING}
+    assert set(Balance.objects.filter(account__in=opened).values_list("floor", flat=True)) == {0}
+
+
+@pytest.mark.django_db
+def test_a_wallet_is_opened_once_per_seller_and_currency() -> None:
+    book = BookFactory.create()
+    sellers = [seam.new_uuid() for _ in range(3)]
+    batch = [
+        call("settle_charge", book_id=book.pk, seller=seller, currency=currency, reference=f"{n}{seller}{currency}")
+        for n in range(3)
+        for seller in sellers
+        for currency in ("EUR", "USD", "JPY")
+    ]
+    movements.record(batch[:9], now=NOW)
+    movements.record(batch, now=NOW)
+    assert Wallet.objects.filter(book=book).count() == 9
+    assert Transaction.objects.filter(book=book).count() == 27
+    assert invariants.violations() == []
+
+
+def test_a_wallet_opened_by_many_at_once_exists_once(committed_desk_book: int) -> None:
+    sellers = [seam.new_uuid() for _ in range(6)]
+
+    def sell(worker: int) -> None:
+        order = sellers if worker % 2 else sellers[::-1]
+        with transaction.atomic():
+            movements.record(
+                [
+                    call("settle_charge", book_id=committed_desk_book, seller=seller, reference=f"{worker}:{seller}")
+                    for seller in order
+                ],
+                now=NOW,
+            )
+
+    assert at_once(*(lambda worker=worker: sell(worker) for worker in range(4))) == [None] * 4
+    assert Wallet.objects.count() == 6
+    assert Transaction.objects.count() == 24
+    assert {wallet.pending for wallet in balances.of_wallets(list(Wallet.objects.all()))} == {4 * 1799}
+    assert invariants.violations() == []
+
+
+@pytest.fixture
+def committed_desk_book(committed_db: object) -> int:
+    """Give a committed book."""
+    return Desk.open().book.pk
+
+
+def statements(batch: list[Movement]) -> int:
+    """Return how many statements recording a batch takes."""
+    with CaptureQueriesContext(connection) as queries:
+        movements.record(batch, now=NOW)
+    return len(queries)
+
+
+@pytest.mark.django_db
+def test_the_number_of_statements_does_not_grow_with_the_batch() -> None:
+    book = BookFactory.create()
+
+    def batch(size: int) -> list[Movement]:
+        return [
+            call("settle_charge", book_id=book.pk, seller=seam.new_uuid(), reference=str(seam.new_uuid()))
+            for _ in range(size)
+        ]
+
+    first = statements(batch(1))
+    assert statements(batch(2)) <= first
+    assert statements(batch(200)) == statements(batch(20)) <= first
+
+
+def test_sellers_that_are_known_cost_one_statement(committed_desk_book: int) -> None:
+    def sale(reference: str) -> Movement:
+        return call("settle_charge", book_id=committed_desk_book, reference=reference)
+
+    with transaction.atomic():
+        movements.record([sale("r1")], now=NOW)
+    with transaction.atomic():
+        assert statements([sale("r2"), sale("r3")]) == 1
+
+
+@pytest.mark.django_db
+def test_balances_are_what_the_entries_say() -> None:
+    book = BookFactory.create()
+    seller, other = seam.new_uuid(), seam.new_uuid()
+    movements.record(
+        [
+            call("settle_charge", book_id=book.pk, seller=seller, reference="1", captured=1000, fee=100),
+            call("settle_charge", book_id=book.pk, seller=seller, reference="2", captured=500, fee=0),
+            call("settle_charge", book_id=book.pk, seller=seller, reference="3", captured=700, fee=700),
+            call("settle_charge", book_id=book.pk, seller=other, reference="4", captured=70, fee=7),
+            call("settle_charge", book_id=book.pk, seller=seller, reference="5", captured=9, fee=1, currency="JPY"),
+        ],
+        now=NOW,
+    )
+    wallets = {(row.seller, row.currency_id): row for row in Wallet.objects.filter(book=book)}
+    with CaptureQueriesContext(connection) as queries:
+        found = {(b.wallet.seller, b.wallet.currency_id): b for b in balances.of_wallets(list(wallets.values()))}
+    assert len(queries) == 1
+    eur = found[seller, "EUR"]
+    assert (eur.pending, eur.available, eur.reserved, eur.in_transit, eur.debt, eur.balance) == (1400, 0, 0, 0, 0, 1400)
+    assert found[other, "EUR"].pending == 63
+    assert found[seller, "JPY"].balance == 8
+    assert balances.of_wallets([]) == []
+
+
+@pytest.mark.django_db
+def test_a_fee_of_everything_leaves_the_seller_nothing_and_a_fee_of_nothing_two_legs() -> None:
+    book = BookFactory.create()
+    movements.record(
+        [
+            call("settle_charge", book_id=book.pk, reference="all", captured=100, fee=100),
+            call("settle_charge", book_id=book.pk, reference="none", captured=100, fee=0),
+        ],
+        now=NOW,
+    )
+    legs = {
+        reference: list(
+            Entry.objects.filter(transaction__reference=reference).order_by("leg").values_list("side", "amount")
+        )
+        for reference in ("all", "none")
+    }
+    assert legs == {"all": [("D", 100), ("C", 100)], "none": [("D", 100), ("C", 100)]}
+    assert invariants.violations() == []
+
+
+@pytest.mark.django_db
+def test_a_late_success_that_is_refunded_leaves_nothing() -> None:
+    book = BookFactory.create()
+    movements.record([call("late_success", book_id=book.pk, reference="in")], now=NOW)
+    movements.record([call("settle_refund", book_id=book.pk, reference="out")], now=NOW)
+    sums: dict[str, int] = {}
+    for entry in Entry.objects.filter(book=book).select_related("account"):
+        sums[entry.account.code] = sums.get(entry.account.code, 0) + entry.signed
+    assert sums == {"psp:stripe:clearing:EUR": 0, "refund:payable:EUR": 0}
+    assert not Wallet.objects.filter(book=book).exists()
