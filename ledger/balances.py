@@ -57,4 +57,7 @@ def _read(condition: str, parameters: list[Any]) -> list[AccountBalance]:
     with connection.cursor() as cursor:
         cursor.execute(_BALANCES + condition, parameters)
         # Sums of a recording account are numeric: its turnover may outgrow what one amount can be.
-        return [AccountBalance(*row[:4], int(row[4]), int(row[5])) for row in cursor.fetchall()]
+        return [
+            AccountBalance(pk, code, kind, currency, int(debited), int(credited))
+            for pk, code, kind, currency, debited, credited in cursor.fetchall()
+        ]
