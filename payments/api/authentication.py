@@ -7,9 +7,11 @@ while it loads its views, so none is imported here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
+from django.db import InterfaceError, OperationalError, connection
 from django.http import HttpRequest
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.permissions import BasePermission
@@ -61,16 +63,27 @@ def authenticate(request: HttpRequest) -> Caller:
     key = headers.api_key(request)
     body = json_body.read(request)
     card_numbers.refuse(request.get_full_path())
-    caller = find_caller(key, now=now)
-    if caller is None:
-        raise unknown_key()
+    caller = identify(key, now=now)
     signatures.verify(request, body, caller, now=now)
     return caller
 
 
-def unknown_key() -> Unauthenticated:
-    """Return the refusal of a key that is unknown, revoked or expired, or whose merchant is suspended."""
-    return Unauthenticated("api_key_invalid", "the API key is not valid")
+def identify(key: str, *, seller_refs: Sequence[str] = (), now: datetime) -> Caller:
+    """Return who holds a key. Raises `Unauthenticated` for one that is not valid. One statement.
+
+    It is the first statement of a request, so it finds out whether the kept connection is still alive: a dead one is
+    replaced and asked again, which costs nothing while all is well.
+    """
+    try:
+        caller = find_caller(key, seller_refs=seller_refs, now=now)
+    except (OperationalError, InterfaceError):
+        if connection.in_atomic_block or connection.is_usable():
+            raise
+        connection.close()
+        caller = find_caller(key, seller_refs=seller_refs, now=now)
+    if caller is None:
+        raise Unauthenticated("api_key_invalid", "the API key is not valid")
+    return caller
 
 
 def require_scope(caller: Caller, scope: str) -> None:

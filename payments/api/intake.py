@@ -27,7 +27,7 @@ from payments.api import (
     signatures,
 )
 from payments.api.errors import document, problem, refusal_of
-from payments.callers import MAX_SELLERS_PER_CALL, Caller, find_caller
+from payments.callers import MAX_SELLERS_PER_CALL, Caller
 from payments.errors import Conflict, FieldError, Invalid, PaymentsError, Unprocessable
 from payments.intake import Accepted, NewPayment
 from payments.models import PaymentEvent
@@ -122,9 +122,7 @@ def _receive(request: HttpRequest, limit_bytes: int, *, inspected: bool) -> _Rec
 
 
 def _caller(request: HttpRequest, received: _Received, refs: Sequence[str], *, now: datetime) -> Caller:
-    caller = find_caller(headers.api_key(request), seller_refs=refs, now=now)
-    if caller is None:
-        raise authentication.unknown_key()
+    caller = authentication.identify(headers.api_key(request), seller_refs=refs, now=now)
     authentication.require_scope(caller, SCOPE)
     signatures.verify(request, received.body, caller, now=now)
     return caller

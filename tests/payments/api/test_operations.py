@@ -14,7 +14,7 @@ from django.http import HttpResponse
 from django.test import Client
 
 from payments import queues
-from payments.api import intake, payment_lookup
+from payments.api import authentication, intake, payment_lookup
 from payments.models import PspOperation
 from tests.payments.api.conftest import Api, problem
 
@@ -126,7 +126,7 @@ def test_a_lost_database_is_a_503_to_be_repeated(api: Api, checkout: dict[str, A
         assert response["Retry-After"] == "2"
         assert "server closed" not in response.content.decode()
 
-    with mock.patch.object(intake, "find_caller", side_effect=AWAY):
+    with mock.patch.object(authentication, "find_caller", side_effect=AWAY):
         check(api.post("payments", checkout), "unknown")
         check(api.post("payments/bulk", {"payments": [checkout]}, idempotency_key=None), "unknown")
     with mock.patch.object(payment_lookup, "payment", side_effect=AWAY):
@@ -135,7 +135,7 @@ def test_a_lost_database_is_a_503_to_be_repeated(api: Api, checkout: dict[str, A
 
 
 def test_a_bug_is_a_500_that_tells_nothing(api: Api, checkout: dict[str, Any]) -> None:
-    with mock.patch.object(intake, "find_caller", side_effect=ZeroDivisionError("secret")):
+    with mock.patch.object(authentication, "find_caller", side_effect=ZeroDivisionError("secret")):
         response = api.post("payments", checkout)
     content = json.loads(response.content)
     assert (response.status_code, content["code"], content["outcome"]) == (500, "internal_error", "unknown")
