@@ -66,7 +66,7 @@ def clone(worker: str) -> Iterator[Clone]:
     database = Clone(f"florin_{worker}")
     database.create()
     yield database
-    database.drop()
+    database.leave()
 
 
 @pytest.fixture(scope="session")
