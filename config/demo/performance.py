@@ -107,9 +107,9 @@ def _play(scene: Scene, stage: Stage, teller: Teller, bar: Bar) -> str:
     try:
         teller.good(scene.name, scene.play(stage, lambda text: teller.step(scene.name, text)))
     except _FAILURES as error:
-        line = f"{scene.name}: {error}"
-        teller.bad(scene.name, str(error))
-        return line
+        if not stage.over():  # a person who leaves needs no list of what was still under way
+            teller.bad(scene.name, str(error))
+        return f"{scene.name}: {error}"
     finally:
         bar.advance()
     return ""

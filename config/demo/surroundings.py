@@ -38,12 +38,18 @@ class Surroundings:
         """Return the process of our own stack that ends again and again; usually none."""
         return self.stack.supervisor.given_up if self.stack is not None else ""
 
+    def must_go_on(self) -> None:
+        """Raise `KeyboardInterrupt` when a signal came, `StackError` when a process of our stack is given up."""
+        if self._left.is_set():
+            raise KeyboardInterrupt
+        name = self.broken()
+        if name and self.stack is not None:
+            raise StackError(f"{name} ended again and again; the end of {self.stack.log_of(name)}")
+
     def wait_for_the_end(self) -> None:
         """Return when a signal came. Raises `StackError` when a process of our stack is given up."""
         while not self._left.wait(0.5):
-            name = self.broken()
-            if name and self.stack is not None:
-                raise StackError(f"{name} ended again and again; the end of {self.stack.log_of(name)}")
+            self.must_go_on()
 
 
 @contextmanager

@@ -49,6 +49,7 @@ def _tell(surroundings: Surroundings, teller: Teller, *, once: bool, json: bool)
     from config.demo.story import open_checkout
 
     performance = perform(surroundings.addresses, teller, over=surroundings.is_over)
+    surroundings.must_go_on()
     report.show(teller, performance)
     # Who stays gets a checkout to pay by hand; with --once nothing may be left open.
     checkout = performance.checkout_url if once else open_checkout(performance.stage)

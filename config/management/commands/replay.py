@@ -69,6 +69,7 @@ class Command(BaseCommand):
         try:
             with running_stack(teller.say) as around:
                 outcome = run.replay(plan, around.addresses, teller, over=around.is_over)
+                around.must_go_on()
         except (StackError, ApiRefusal, requests.RequestException) as error:
             raise CommandError(str(error)) from error
         _show(teller, outcome)
