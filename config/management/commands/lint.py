@@ -20,8 +20,16 @@ CHECKS: dict[str, list[str]] = {
 
 def run_check(name: str) -> subprocess.CompletedProcess[str]:
     """Run one check; its exit code is 0 when nothing was found."""
+    done = _run(CHECKS[name])
+    if name == "types" and done.returncode != 0:
+        # From its cache, mypy with Django's plugin sometimes finds what is not there; from nothing it does not.
+        done = _run([*CHECKS[name], f"--cache-dir={os.devnull}"])
+    return done
+
+
+def _run(words: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, *CHECKS[name]],
+        [sys.executable, *words],
         cwd=ROOT,
         env=os.environ | {"NO_COLOR": "1"},
         capture_output=True,
