@@ -62,7 +62,7 @@ def authenticate(request: HttpRequest) -> Caller:
     now = seam.now()
     key = headers.api_key(request)
     body = json_body.read(request)
-    card_numbers.refuse(request.get_full_path())
+    card_numbers.refuse_address(request.path, request.META.get("QUERY_STRING", ""))
     caller = identify(key, now=now)
     signatures.verify(request, body, caller, now=now)
     return caller

@@ -9,7 +9,7 @@ the check digit by chance.
 import re
 import unicodedata
 from typing import Final
-from urllib.parse import unquote_plus
+from urllib.parse import parse_qsl, unquote_plus
 
 from payments.errors import Invalid
 
@@ -25,6 +25,16 @@ def refuse(text: str) -> None:
     """Raise `Invalid` when a text holds a card number."""
     if contains_card_number(text):
         raise Invalid("card_number_not_accepted", "the request holds a card number; nothing was stored")
+
+
+def refuse_address(path: str, query: str) -> None:
+    """Raise `Invalid` when an address holds a card number outside of what names an id of the merchant's."""
+    if "/sellers/" not in path:
+        refuse(path)
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        refuse(name)
+        if name not in EXEMPT:
+            refuse(value)
 
 
 def contains_card_number(text: str) -> bool:

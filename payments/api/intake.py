@@ -111,7 +111,7 @@ def _receive(request: HttpRequest, limit_bytes: int, *, inspected: bool) -> _Rec
     headers.api_key(request)
     body = json_body.read(request, limit_bytes=limit_bytes)
     try:
-        card_numbers.refuse(request.META.get("QUERY_STRING", ""))
+        card_numbers.refuse_address(request.path, request.META.get("QUERY_STRING", ""))
         json_body.require_json(request)
         content = json_body.decode(body)
         if inspected:

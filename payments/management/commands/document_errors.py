@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from django.conf import settings
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from payments.errors import CATALOGUE, FIELD_CODES
 from payments.psp.failures import MESSAGES, RETRYABLE_BY_BUYER
@@ -28,13 +28,21 @@ the same Idempotency-Key) and `errors` (`field`, `code`, `detail` of every bad f
 
 
 class Command(BaseCommand):
-    """`document_errors`: write the page."""
+    """`document_errors [--check]`: write the page, or say whether it is true."""
 
     help = "Write docs/errors.md from the code."
 
-    def handle(self, *_args: Any, **_options: Any) -> None:
-        """Write the page."""
-        (settings.BASE_DIR / PLACE).write_text(page(), encoding="utf-8")
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the option."""
+        parser.add_argument("--check", action="store_true", help="write nothing, fail when the page is out of date")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        """Write or compare the page."""
+        place = settings.BASE_DIR / PLACE
+        if not options["check"]:
+            place.write_text(page(), encoding="utf-8")
+        elif not place.exists() or place.read_text(encoding="utf-8") != page():
+            raise CommandError(f"{PLACE} is out of date: run ./florin document_errors")
         self.stdout.write(f"{PLACE} is up to date")
 
 

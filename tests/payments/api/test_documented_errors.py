@@ -2,13 +2,15 @@
 
 import ast
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
+from django.core.management import CommandError, call_command
 
 from payments import errors
-from payments.management.commands.document_errors import PLACE, page
 
 ROOT = Path(settings.BASE_DIR)
 CLASSES = {
@@ -58,7 +60,16 @@ def test_every_listed_code_is_used() -> None:
 
 
 def test_the_page_is_up_to_date() -> None:
-    assert (ROOT / PLACE).read_text(encoding="utf-8") == page(), "run ./florin document_errors"
+    call_command("document_errors", "--check", stdout=StringIO())
+
+
+def test_a_page_that_is_out_of_date_is_noticed(tmp_path: Path, settings: Any) -> None:
+    settings.BASE_DIR = tmp_path
+    (tmp_path / "docs").mkdir()
+    with pytest.raises(CommandError):
+        call_command("document_errors", "--check")
+    call_command("document_errors", stdout=StringIO())
+    call_command("document_errors", "--check", stdout=StringIO())
 
 
 @pytest.mark.parametrize("code", errors.CATALOGUE)

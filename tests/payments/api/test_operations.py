@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import pytest
+from django.conf import settings
 from django.db import OperationalError
 from django.http import HttpResponse
 from django.test import Client
 
-from payments import queues
+from payments import merchants, queues
 from payments.api import authentication, intake, payment_lookup
 from payments.models import PspOperation
 from tests.payments.api.conftest import Api, problem
@@ -102,6 +104,15 @@ def test_the_document_describes_every_operation_with_its_bodies(document: dict[s
     assert schemas["NewPayment"]["additionalProperties"] is False
     for reference in references(document):
         assert reference.removeprefix("#/components/schemas/") in schemas
+
+
+def test_the_reference_lists_every_operation_and_scope(document: dict[str, Any]) -> None:
+    page = (Path(settings.BASE_DIR) / "docs/reference/api.md").read_text(encoding="utf-8")
+    for path, item in document["paths"].items():
+        for method in item:
+            assert f"| `{method.upper()} {path.removeprefix('/api/v1')}`" in page
+    for scope in merchants.SCOPES:
+        assert f"`{scope}`" in page or scope == "ledger:read"
 
 
 def test_the_pages_of_the_documentation_need_nobody_else(browser: Client) -> None:

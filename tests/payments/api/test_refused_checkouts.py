@@ -240,13 +240,18 @@ def test_a_card_number_is_refused_wherever_it_is(
 def test_a_card_number_in_the_address_is_refused(api: Api, checkout: dict[str, Any], nothing_stored: Block) -> None:
     with nothing_stored():
         problem(api.post("payments?x=4242424242424242", checkout), 400, "card_number_not_accepted")
-        problem(api.get("payments?checkout_id=4242424242424242"), 400, "card_number_not_accepted")
+        problem(api.get("payments?status=4242424242424242"), 400, "card_number_not_accepted")
+        problem(api.get("payments?x=4242%204242%204242%204242"), 400, "card_number_not_accepted")
+        problem(api.get("payments/4242424242424242"), 400, "card_number_not_accepted")
 
 
 def test_ids_may_look_like_card_numbers(api: Api, checkout: dict[str, Any]) -> None:
     body = changed(checkout, "checkout_id", "4242424242424242")
     body = changed(body, "payment_orders.0.reference", "5555555555554444")
     assert api.post("payments", body).status_code == 201
+    assert len(json.loads(api.get("payments?checkout_id=4242424242424242").content)["data"]) == 1
+    assert len(json.loads(api.get("payment-orders?reference=5555555555554444").content)["data"]) == 1
+    problem(api.get("sellers/4242424242424242"), 404, "not_found")
 
 
 def test_without_a_valid_key_nothing_is_told(api: Api, checkout: dict[str, Any], nothing_stored: Block) -> None:
