@@ -37,7 +37,12 @@ _NAMES = {
     "CHARGE": _written("chg", "c.public_id"),
     "REFUND": _written("rfd", "r.public_id"),
     "SELLER": _written("sel", "s.public_id"),
-    "WALLET_SELLER": _written("sel", "w.seller"),
+    # Every account that a wallet should have, by code: computed once per wallet and part, then joined by equality.
+    "WALLET_ACCOUNTS": "SELECT w.id, w.book_id, w.seller, w.currency, 'seller:' || n.name || ':' || part || ':'"
+    " || w.currency AS code FROM wallet_wallet w CROSS JOIN LATERAL (SELECT "
+    + _written("sel", "w.seller")
+    + " AS name OFFSET 0) n CROSS JOIN unnest(ARRAY['pending', 'available', 'reserved', 'in_transit', 'debt']) AS part"
+    " OFFSET 0",
     "STUCK": STUCK_AFTER,
     "UNKNOWN": UNKNOWN_AFTER,
 }
@@ -201,21 +206,17 @@ _CHECKS: dict[str, str] = {
                            FROM ledger_entry e JOIN ledger_transaction t ON t.id = e.transaction_id
                           WHERE e.account_id = a.id AND t.kind <> 'settle_charge'),
                         b.credits - b.debits
-                   FROM wallet_wallet w
+                   FROM ($WALLET_ACCOUNTS) w
                    JOIN payments_seller s ON s.public_id = w.seller AND s.book_id = w.book_id
-                   JOIN ledger_account a ON a.book_id = w.book_id AND a.code IN (
-                        SELECT 'seller:' || $SELLER || ':' || part || ':' || w.currency
-                          FROM unnest(ARRAY['pending', 'available', 'reserved', 'in_transit', 'debt']) AS part)
+                   JOIN ledger_account a ON a.book_id = w.book_id AND a.code = w.code
                    JOIN ledger_balance b ON b.account_id = a.id) y
                  GROUP BY seller_id, currency) x
           JOIN payments_seller s ON s.id = x.seller_id
          WHERE x.earned + x.other <> x.held""",
     "wallet_has_its_accounts": """
         SELECT 'wallet ' || w.id || ' has ' || count(a.id) || ' of 5 accounts'
-          FROM wallet_wallet w
-          LEFT JOIN ledger_account a ON a.book_id = w.book_id AND a.currency = w.currency AND a.code IN (
-               SELECT 'seller:' || $WALLET_SELLER || ':' || part || ':' || w.currency
-                 FROM unnest(ARRAY['pending', 'available', 'reserved', 'in_transit', 'debt']) AS part)
+          FROM ($WALLET_ACCOUNTS) w
+          LEFT JOIN ledger_account a ON a.book_id = w.book_id AND a.currency = w.currency AND a.code = w.code
          GROUP BY w.id HAVING count(a.id) <> 5""",
     "terminal_status_is_published_once": """
         SELECT 'payment ' || e.id || ' is ' || e.status || ', published ' || count(m.id) || ' times'
