@@ -1,0 +1,276 @@
+"""verify_books agrees with a sound story, and every check of payments finds the corruption that it is there for."""
+
+from __future__ import annotations
+
+import json
+from io import StringIO
+from typing import Any
+from unittest import mock
+
+import psycopg
+import pytest
+from django.core.management import call_command
+from django.db import connection, transaction
+
+from config import seam
+from payments import cancellations, captures, invariants
+from payments.models import Charge, PspOperation
+from tests.sandbox_process import sandbox_psp
+from tests.shop import Shop, shop
+
+__all__ = ["sandbox_psp", "shop"]
+
+
+@pytest.fixture
+def story(shop: Shop) -> Shop:
+    """Tell a story with every kind of ending: paid, paid in part, declined, cancelled, late and refunded, open."""
+    shop.buy(1999, 501)
+    shop.buy(1000, 2000, charge_mode="per_order", token="pm_card_visa")
+    shop.buy(700, token="pm_card_chargeDeclined")
+    shop.buy(900, token="pm_card_authenticationRequired")
+    shop.buy(800, token="")
+    shop.buy(1999, currency="JPY")
+    held = shop.buy(1000, 500, capture="manual")
+    late = shop.buy(1000, token="pm_sandbox_late_success", method_types=())
+    shop.work()
+    first, second = shop.orders(held)
+    captures.capture(held.pk, {first.pk: 333, second.pk: 0}, now=seam.now())
+    cancellations.cancel(late.pk, reason="cancelled", now=seam.now())
+    shop.settle_down()
+    shop.psp.advance(60)
+    shop.notify()
+    shop.settle_down()
+    assert Charge.objects.get(event=late).status == Charge.Status.LATE_SUCCESS
+    shop.reset_time()
+    return shop
+
+
+def verify(*words: str) -> tuple[int, str]:
+    """Run the command; return its exit code and what it printed."""
+    out = StringIO()
+    try:
+        call_command("verify_books", *words, stdout=out)
+    except SystemExit as end:
+        return int(str(end.code)), out.getvalue()
+    return 0, out.getvalue()
+
+
+def test_a_sound_story_verifies(story: Shop) -> None:
+    code, printed = verify("--json")
+    report = json.loads(printed)
+    assert (code, report["ok"], report["violations"]) == (0, True, [])
+    checked = report["checked"]
+    assert (checked["payments"], checked["orders"], checked["transactions"]) == (8, 11, 8)
+    assert checked["checks"] >= 28
+    code, printed = verify()
+    assert code == 0
+    assert printed.splitlines()[-1].startswith("The books agree (")
+
+
+def test_an_empty_system_verifies(committed_db: object) -> None:
+    code, printed = verify("--json")
+    assert code == 0
+    assert json.loads(printed)["checked"]["entries"] == 0
+
+
+def test_a_violation_is_listed_and_ends_with_one(story: Shop, superuser: psycopg.Connection) -> None:
+    with superuser.transaction():
+        superuser.execute("SET LOCAL session_replication_role = replica")
+        superuser.execute("UPDATE payments_paymentorder SET ledger_updated = false, wallet_updated = false")
+        superuser.execute("UPDATE ledger_entry SET amount = amount + 1 WHERE side = 'D'")
+    code, printed = verify("--json")
+    report = json.loads(printed)
+    assert (code, report["ok"]) == (1, False)
+    found = {violation["check"] for violation in report["violations"]}
+    assert {"flags_follow_status", "transaction_balances", "success_is_posted_once"} <= found
+    assert all(violation["detail"] for violation in report["violations"])
+    code, printed = verify()
+    assert code == 1
+    assert "flags_follow_status: order " in printed
+
+
+def test_it_looks_at_one_moment_and_cannot_write(story: Shop) -> None:
+    """All checks see the same snapshot, so a payment that settles meanwhile is no violation."""
+    seen: list[tuple[str, str]] = []
+    real = invariants.check
+
+    def check() -> invariants.Findings:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT current_setting('transaction_isolation'), current_setting('transaction_read_only')")
+            seen.append(cursor.fetchone())
+        return real()
+
+    with mock.patch.object(invariants, "check", check):
+        assert verify("--json")[0] == 0
+    assert seen == [("repeatable read", "on")]
+
+
+PAID = "(SELECT min(id) FROM payments_paymentorder WHERE status = 'SUCCESS')"
+LATE = "(SELECT id FROM payments_charge WHERE status = 'LATE_SUCCESS')"
+
+CORRUPTIONS: dict[str, list[str]] = {
+    "success_is_posted_once": [
+        f"UPDATE payments_paymentorder SET fee_minor = fee_minor + 1 WHERE id = {PAID}",
+        f"UPDATE payments_paymentorder SET captured_minor = captured_minor - 1 WHERE id = {PAID}",
+        f"UPDATE payments_paymentorder SET status = 'FAILED' WHERE id = {PAID}",
+        "UPDATE payments_paymentorder SET status = 'SUCCESS', captured_minor = 700 WHERE status = 'FAILED'",
+        "DELETE FROM ledger_transaction WHERE kind = 'settle_charge' AND id % 2 = 0",
+        "UPDATE ledger_transaction SET kind = 'late_success' WHERE kind = 'settle_charge'",
+        "UPDATE ledger_account SET code = 'x' || code WHERE code LIKE 'seller:%:pending:%'",
+        "UPDATE ledger_account SET code = 'x' || code WHERE code LIKE 'fees:%'",
+    ],
+    "posting_has_its_cause": [
+        f"UPDATE payments_paymentorder SET status = 'CANCELLED' WHERE id = {PAID}",
+        "UPDATE ledger_transaction SET reference = reference || 'x' WHERE kind = 'settle_refund'",
+        f"UPDATE payments_charge SET status = 'CANCELLED' WHERE id = {LATE}",
+    ],
+    "flags_follow_status": [
+        f"UPDATE payments_paymentorder SET ledger_updated = false, wallet_updated = false WHERE id = {PAID}",
+        "UPDATE payments_paymentorder SET ledger_updated = true, wallet_updated = true WHERE status = 'FAILED'",
+        f"UPDATE payments_paymentorder SET succeeded_at = NULL WHERE id = {PAID}",
+    ],
+    "charge_equals_its_orders": [
+        "UPDATE payments_charge SET captured_minor = captured_minor - 1 WHERE status = 'SUCCEEDED'",
+        "UPDATE payments_charge SET amount_minor = amount_minor + 1 WHERE status = 'FAILED'",
+        "UPDATE payments_charge SET currency = 'USD' WHERE status = 'SUCCEEDED'",
+        "UPDATE payments_charge SET status = 'PROCESSING' WHERE status = 'SUCCEEDED'",
+        f"UPDATE payments_paymentorder SET charge_id = {LATE} WHERE id = {PAID}",
+    ],
+    "payment_equals_its_orders": [
+        "UPDATE payments_paymentevent SET amount_minor = amount_minor + 1",
+        "UPDATE payments_paymentorder SET currency = 'USD' WHERE currency = 'JPY'",
+    ],
+    "late_success_is_refunded": [
+        "DELETE FROM payments_refund",
+        "UPDATE payments_refund SET amount_minor = amount_minor - 1",
+        "DELETE FROM ledger_transaction WHERE kind = 'late_success'",
+    ],
+    "refund_is_posted_once": [
+        "UPDATE payments_refund SET status = 'pending'",
+        "UPDATE payments_refund SET status = 'failed'",
+        "DELETE FROM ledger_transaction WHERE kind = 'settle_refund'",
+    ],
+    "refunds_stay_within_capture": ["UPDATE payments_refund SET amount_minor = amount_minor + 1"],
+    "history_is_legal": [
+        "UPDATE payments_transition SET source = 'CANCELLED' WHERE target = 'SUCCESS'",
+        "DELETE FROM payments_transition WHERE machine = 'payments_charge' AND target = 'PROCESSING'",
+        (
+            "INSERT INTO payments_transition (machine, object_id, source, target)"
+            " SELECT 'payments_paymentorder', id, status, 'EXECUTING' FROM payments_paymentorder"
+            " WHERE status = 'CANCELLED'"
+        ),
+    ],
+    "history_ends_in_the_present": [
+        "DELETE FROM payments_transition WHERE target = 'SUCCESS'",
+        "UPDATE payments_paymentorder SET id = id + 1000000000 WHERE status = 'SUCCESS'",
+    ],
+    "one_open_operation_per_charge_and_kind": [
+        "DROP INDEX one_open_operation_per_charge_and_kind",
+        (
+            "UPDATE payments_pspoperation SET kind = 'confirm', closed_at = NULL, state = 'PREPARED', outcome = ''"
+            " WHERE kind IN ('confirm', 'register')"
+        ),
+    ],
+    "done_left_its_effect": [
+        "UPDATE payments_charge SET status = 'FAILED' WHERE status = 'SUCCEEDED'",
+        "UPDATE payments_charge SET psp_id = NULL WHERE status = 'SUCCEEDED'",
+    ],
+    "tenants_are_apart": [
+        "UPDATE payments_paymentorder SET book_id = book_id + 1000",
+        "UPDATE payments_seller SET book_id = book_id + 1000",
+        "UPDATE payments_pspaccount SET book_id = book_id + 1000",
+        "UPDATE payments_refund SET book_id = book_id + 1000",
+        "UPDATE payments_pspoperation SET book_id = book_id + 1000",
+    ],
+    "wallet_holds_what_was_earned": [
+        f"UPDATE payments_paymentorder SET fee_minor = fee_minor + 1 WHERE id = {PAID}",
+        "UPDATE ledger_balance SET credits = credits + 1, version = version + 1 WHERE credits > 0",
+        "DELETE FROM wallet_wallet",
+    ],
+    "wallet_has_its_accounts": ["DELETE FROM ledger_account WHERE code LIKE 'seller:%:debt:EUR'"],
+    "terminal_status_is_published_once": [
+        "DELETE FROM payments_outboxmessage WHERE type = 'payment.succeeded'",
+        (
+            "INSERT INTO payments_outboxmessage (public_id, book_id, type, subject_kind, subject_id, data, created_at)"
+            " SELECT gen_random_uuid(), book_id, type, subject_kind, subject_id, data, created_at"
+            " FROM payments_outboxmessage WHERE type = 'payment.cancelled'"
+        ),
+    ],
+    "nothing_is_stuck": ["UPDATE payments_clockshift SET shift = '1 hour'"],
+    "unknown_is_resolved": [
+        (
+            "UPDATE payments_pspoperation SET state = 'UNKNOWN', outcome = '', closed_at = NULL,"
+            " first_sent_at = now() - interval '31 minutes'"
+        ),
+    ],
+    "payment_status_is_derived": [
+        "UPDATE payments_paymentevent SET status = 'processing' WHERE status = 'succeeded'",
+        "UPDATE payments_paymentevent SET status = 'failed' WHERE status = 'requires_action'",
+        "UPDATE payments_paymentevent SET next_action = '{}' WHERE status = 'failed'",
+    ],
+}
+# Both statements are one corruption.
+TOGETHER = {"one_open_operation_per_charge_and_kind"}
+
+
+def found_after(superuser: psycopg.Connection, *statements: str) -> set[str]:
+    """Corrupt inside a transaction that is rolled back, and return the checks that notice."""
+    with superuser.transaction(force_rollback=True):
+        superuser.execute("SET LOCAL session_replication_role = replica")
+        for statement in statements:
+            assert superuser.execute(statement).rowcount != 0, statement
+        with mock.patch.object(invariants, "connection", superuser):
+            return {violation.check for violation in invariants.check().violations}
+
+
+def test_every_check_finds_its_corruptions(story: Shop, superuser: psycopg.Connection) -> None:
+    assert set(CORRUPTIONS) == set(invariants.names())
+    set_due(superuser)
+    tries = [
+        (check, corruption)
+        for check, statements in CORRUPTIONS.items()
+        for corruption in ([statements] if check in TOGETHER else [[statement] for statement in statements])
+    ]
+    missed = [(check, corruption) for check, corruption in tries if check not in found_after(superuser, *corruption)]
+    assert missed == []
+
+
+def set_due(superuser: psycopg.Connection) -> None:
+    """Leave one piece of work due now."""
+    superuser.execute(
+        "UPDATE payments_pspnotification SET due_at = now() WHERE id = (SELECT max(id) FROM payments_pspnotification)"
+    )
+
+
+def test_what_a_person_must_look_at_is_a_warning_and_no_violation(story: Shop, superuser: psycopg.Connection) -> None:
+    superuser.execute(
+        "UPDATE payments_pspoperation SET state = 'DEAD', dead_at = now(), closed_at = NULL, due_at = NULL,"
+        " outcome = '' WHERE id = (SELECT max(id) FROM payments_pspoperation WHERE kind = 'register')"
+    )
+    superuser.execute(
+        "UPDATE payments_pspnotification SET dead_at = now(), due_at = NULL, processed_at = NULL"
+        " WHERE id = (SELECT max(id) FROM payments_pspnotification)"
+    )
+    code, printed = verify("--json")
+    report = json.loads(printed)
+    assert code == 0
+    assert {warning["check"] for warning in report["warnings"]} == {"dead_notification", "dead_operation"}
+
+
+def test_work_under_way_is_no_violation(shop: Shop) -> None:
+    """Accepted, registered and waiting payments are sound at every step."""
+    for token in ("pm_card_visa", "", "pm_sandbox_delayed_success"):
+        shop.buy(1000, 500, token=token)
+        assert verify("--json")[0] == 0
+    for _ in range(20):
+        shop.work(rounds=60)
+        assert verify("--json")[0] == 0
+        if not PspOperation.objects.filter(due_at__isnull=False).exists():
+            break
+
+
+def test_inside_a_transaction_it_checks_what_that_transaction_sees(story: Shop) -> None:
+    with transaction.atomic():
+        code, printed = verify("--json")
+    report: dict[str, Any] = json.loads(printed)
+    assert (code, report["ok"]) == (0, True)
