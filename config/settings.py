@@ -53,7 +53,7 @@ _OFFICE_MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
-MIDDLEWARE = _WEB_MIDDLEWARE + _OFFICE_MIDDLEWARE if IS_OFFICE else _WEB_MIDDLEWARE
+MIDDLEWARE = _WEB_MIDDLEWARE
 # The admin is installed everywhere but served by the office only, so its middleware is missing elsewhere on purpose.
 SILENCED_SYSTEM_CHECKS = [] if IS_OFFICE else ["admin.E408", "admin.E409", "admin.E410"]
 ROOT_URLCONF = "config.urls_office" if IS_OFFICE else "config.urls"
@@ -129,27 +129,15 @@ CSRF_COOKIE_SECURE = SESSION_COOKIE_SECURE
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "no-referrer"
 X_FRAME_OPTIONS = "DENY"
-# Unfold's Alpine build evaluates expressions, so the office alone allows 'unsafe-eval' and inline styles.
-SECURE_CSP = (
-    {
-        "default-src": [CSP.SELF],
-        "script-src": [CSP.SELF, CSP.UNSAFE_EVAL],
-        "style-src": [CSP.SELF, CSP.UNSAFE_INLINE],
-        "img-src": [CSP.SELF, "data:"],
-        "frame-ancestors": [CSP.NONE],
-        "form-action": [CSP.SELF],
-        "base-uri": [CSP.NONE],
-    }
-    if IS_OFFICE
-    else {
-        "default-src": [CSP.NONE],
-        "style-src": [CSP.SELF],
-        "img-src": [CSP.SELF],
-        "frame-ancestors": [CSP.NONE],
-        "form-action": [CSP.SELF],
-        "base-uri": [CSP.NONE],
-    }
-)
+# The hosted page and the API's documents: no script at all (the docs page says its own policy). The office: at the end.
+SECURE_CSP = {
+    "default-src": [CSP.NONE],
+    "style-src": [CSP.SELF],
+    "img-src": [CSP.SELF],
+    "frame-ancestors": [CSP.NONE],
+    "form-action": [CSP.SELF],
+    "base-uri": [CSP.NONE],
+}
 
 # Bodies are read and limited by the API itself (256 KiB, bulk 2 MiB); this is the outer wall.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024

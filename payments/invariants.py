@@ -38,11 +38,11 @@ _NAMES = {
     "REFUND": _written("rfd", "r.public_id"),
     "SELLER": _written("sel", "s.public_id"),
     # Every account that a wallet should have, by code: computed once per wallet and part, then joined by equality.
-    "WALLET_ACCOUNTS": "SELECT w.id, w.book_id, w.seller, w.currency, 'seller:' || n.name || ':' || part || ':'"
-    " || w.currency AS code FROM wallet_wallet w CROSS JOIN LATERAL (SELECT "
-    + _written("sel", "w.seller")
-    + " AS name OFFSET 0) n CROSS JOIN unnest(ARRAY['pending', 'available', 'reserved', 'in_transit', 'debt']) AS part"
-    " OFFSET 0",
+    "WALLET_ACCOUNTS": Template(
+        "SELECT w.id, w.book_id, w.seller, w.currency, 'seller:' || n.name || ':' || part || ':' || w.currency AS code"
+        " FROM wallet_wallet w CROSS JOIN LATERAL (SELECT $name AS name OFFSET 0) n"
+        " CROSS JOIN unnest(ARRAY['pending', 'available', 'reserved', 'in_transit', 'debt']) AS part OFFSET 0"
+    ).substitute(name=_written("sel", "w.seller")),
     "STUCK": STUCK_AFTER,
     "UNKNOWN": UNKNOWN_AFTER,
 }
