@@ -13,7 +13,7 @@ import secrets
 import socket
 import stat
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,11 @@ class Home:
     def state_file(self) -> Path:
         """Addresses of the running stack, written by its supervisor."""
         return self.directory / "stack.json"
+
+    @property
+    def ports_file(self) -> Path:
+        """Ports of the last run: whoever was given an address then (a PSP, for its notifications) finds us again."""
+        return self.directory / "ports.json"
 
     def make(self) -> None:
         """Create the directory, private to its user."""
@@ -137,11 +142,9 @@ def read_json(path: Path) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else None
 
 
-def pick_port(preferred: int, taken: set[int] | None = None) -> int:
-    """Return the preferred loopback port, or a free one if somebody listens there already."""
-    for port in (preferred, 0):
-        if port and taken and port in taken:
-            continue
+def pick_port(*preferred: int, taken: Collection[int] = ()) -> int:
+    """Return the first preferred loopback port that nobody uses, or any free one."""
+    for port in (*(port for port in preferred if port and port not in taken), 0):
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

@@ -141,9 +141,11 @@ class LocalStack:
     def _prepare(self) -> None:
         taken: set[int] = set()
         ports: dict[str, int] = {}
+        remembered = read_json(self.home.ports_file) or {}
         for name in PREFERRED_PORTS:
-            ports[name] = pick_port(self.preferred_ports.get(name, 0), taken)
+            ports[name] = pick_port(remembered.get(name, 0), self.preferred_ports.get(name, 0), taken=taken)
             taken.add(ports[name])
+        write_json(self.home.ports_file, ports)
         base = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
         self.addresses = {
             "web": base["web"],

@@ -130,6 +130,9 @@ def test_a_taken_port_is_replaced() -> None:
         taken.listen()
         port = taken.getsockname()[1]
         assert pick_port(port) != port
+    assert pick_port(port) == port
+    assert pick_port(0, port) == port
+    assert pick_port(port, taken={port}) != port
 
 
 def test_only_one_process_owns_the_servers() -> None:

@@ -108,6 +108,16 @@ def test_a_command_has_servers_for_as_long_as_it_takes() -> None:
             assert not (home.directory / "postgres/postmaster.pid").exists()
 
 
+def test_a_stack_comes_back_to_its_ports() -> None:
+    with throwaway_home(migrated=True) as home:
+        seen = []
+        for _ in range(2):
+            stack = LocalStack(home, given=clean_environment(), only=(), durable=False, preferred_ports={})
+            with stack:
+                seen.append(stack.addresses)
+        assert seen[0] == seen[1]
+
+
 def test_status_says_when_nothing_runs() -> None:
     with throwaway_home() as home:
         home.make()
