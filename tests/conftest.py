@@ -3,6 +3,7 @@
 import ipaddress
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -52,6 +53,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 f"{item.nodeid}: the runtime role may not truncate; use the fixture committed_db instead"
             )
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print how many deaths the crash tests have placed, and beside which kind of call."""
+    scenarios, beside = 0, Counter[str]()
+    for report in terminalreporter.getreports("passed"):
+        found = dict(report.user_properties)
+        scenarios += int(found.get("crash_scenarios", 0))
+        beside.update(found.get("crash_boundaries", {}))
+    if scenarios:
+        terminalreporter.section("single crash of pay-in")
+        terminalreporter.line(
+            f"{scenarios} deaths, each healed; books equal to the PSP's: "
+            + ", ".join(f"{count} {name}" for name, count in sorted(beside.items()))
+        )
 
 
 @pytest.fixture(scope="session")

@@ -48,13 +48,16 @@ def throwaway_stack(
     celery: bool = True,
     settings: Mapping[str, str] | None = None,
 ) -> Iterator[LocalStack]:
-    """Run a stack of its own for the duration of the block; `settings` are environment variables for it."""
+    """Run a stack of its own for the duration of the block; `settings` are environment variables for it.
+
+    With FLORIN_TEST_CELERY=off every stack of the suite runs without Celery: the sweeper does the work.
+    """
     with throwaway_home(migrated=True) as home:
         stack = LocalStack(
             home,
             given={**clean_environment(), **(settings or {})},
             only=only,
-            celery=celery,
+            celery=celery and os.environ.get("FLORIN_TEST_CELERY", "on") == "on",
             durable=False,
             preferred_ports={},
         )
