@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from ledger.errors import MoneyError
+from ledger.ids import parse_public_id
 from ledger.money import EXPONENTS, Money
 from payments.errors import FIELD_CODES, FieldError, Invalid
 
@@ -95,6 +96,12 @@ def _metadata(value: object) -> object:
 def _token(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_\-]{1,255}", value, re.ASCII):
         raise PydanticCustomError("invalid_token", "must be a token of a PSP: letters, digits, _ and -")
+    return value
+
+
+def _not_an_id_of_ours(value: str) -> str:
+    if parse_public_id("sel", value) is not None:
+        raise PydanticCustomError("invalid_value", "must not look like an id of ours")
     return value
 
 
@@ -229,7 +236,12 @@ class PayoutSchedule(Body):
 class NewSeller(Body):
     """Who is owed money. `fee_plan` replaces the merchant's own for this seller."""
 
-    external_id: Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_printable)]
+    external_id: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=100),
+        AfterValidator(_printable),
+        AfterValidator(_not_an_id_of_ours),
+    ]
     name: Name
     country: Country
     email: Email = ""

@@ -29,6 +29,7 @@ class RequestContextMiddleware:
         bind_contextvars(request_id=current)
         response = self.get_response(request)
         response["X-Request-Id"] = current
+        response.headers.setdefault("Cache-Control", "no-store")  # what we answer is private unless it says otherwise
         return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase:

@@ -179,6 +179,7 @@ def test_a_seller_is_made_once(api: Api, shop: Tenant) -> None:
     ("change", "named"),
     [
         ({"external_id": ""}, {"external_id": "too_short"}),
+        ({"external_id": "sel_" + "0" * 26}, {"external_id": "invalid_value"}),
         ({"country": "fr"}, {"country": "invalid_country"}),
         ({"default_currency": "FFR"}, {"default_currency": "invalid_currency"}),
         ({"fee_plan": {"basis_points": 10_001}}, {"fee_plan.basis_points": "invalid_value"}),
