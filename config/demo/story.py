@@ -167,11 +167,9 @@ def hosted_page(stage: Stage, say: Say) -> str:
     browser = Browser(over=stage.over)
     page = browser.open(made["checkout_url"])
     say(f"the buyer opens the checkout page {page.heading!r} and presses Pay")
-    page = browser.press(page, "pay")
-    offers_card = "three_d_secure"
-    page = browser.wait(page, lambda shown: _has(shown, offers_card), seconds=WAIT_SECONDS)
+    page = at_the_psp(browser, browser.press(page, "pay"), "three_d_secure")
     say("at the PSP's own page; chooses the card with 3-D Secure")
-    page = browser.press(page, offers_card)
+    page = browser.press(page, "three_d_secure")
     say(f"the bank asks: {page.heading!r}")
     page = browser.press(page, "approve")
     paid = stage.settled(made["id"], "succeeded")
@@ -185,8 +183,13 @@ def open_checkout(stage: Stage) -> str:
     return str(stage.shopper.post("/payments", stage.checkout("yours", "EUR", amounts)).body["checkout_url"])
 
 
-def _has(page: Page, button: str) -> bool:
-    return any(found.value == button for form in page.forms for found in form.buttons)
+def at_the_psp(browser: Browser, page: Page, choice: str) -> Page:
+    """Wait until the PSP's own page is open and offers a way to pay."""
+
+    def offers(shown: Page) -> bool:
+        return any(found.value == choice for form in shown.forms for found in form.buttons)
+
+    return browser.wait(page, offers, seconds=WAIT_SECONDS)
 
 
 def qr_code(stage: Stage, say: Say) -> str:
