@@ -9,6 +9,7 @@ import base64
 import hashlib
 import json
 import os
+import re
 import secrets
 import socket
 import stat
@@ -22,6 +23,8 @@ from urllib.parse import quote
 ROOT = Path(__file__).resolve().parent.parent.parent
 # sockaddr_un holds 104 to 108 bytes, and PostgreSQL appends "/.s.PGSQL.5432".
 SOCKET_DIRECTORY_BYTES = 85
+# What every client reads alike in the address of a socket, whether it decodes URLs or not.
+PLAIN = re.compile(r"[A-Za-z0-9/._~-]+")
 DATABASE = "florin"
 
 
@@ -68,9 +71,9 @@ class Home:
             ) from error
 
     def run_directory(self) -> Path:
-        """Return the directory of the sockets: inside the home, or a short one if that path is too long."""
+        """Return the directory of the sockets: inside the home, or a short one if that path would not do."""
         inside = self.directory / "run"
-        if len(os.fsencode(inside)) <= SOCKET_DIRECTORY_BYTES:
+        if len(os.fsencode(inside)) <= SOCKET_DIRECTORY_BYTES and PLAIN.fullmatch(str(inside)):
             return inside
         digest = hashlib.sha256(os.fsencode(self.directory)).hexdigest()[:12]
         return Path(tempfile.gettempdir()) / f"florin-{os.geteuid()}-{digest}"

@@ -71,7 +71,7 @@ class EmbeddedPostgres:
         Whoever calls this holds the lock of the servers, so a server that runs on the data already is an
         orphan of a killed supervisor: it is stopped first.
         """
-        runner = _runner()
+        runner = _runner(self.data)
         home = runner.place(self.data)
         self._end_orphan(home)
         if not (home / "PG_VERSION").exists():
@@ -113,7 +113,7 @@ class EmbeddedPostgres:
 
     def prepare(self, database: str) -> None:
         """Create the roles and the database with deploy/roles.sql, unless they are there."""
-        psql = _runner().binaries / "psql"
+        psql = _binaries() / "psql"
         words: list[str | Path] = [psql, "-X", "-q", "-h", self.sockets, "-U", SUPERUSER, "-d", "postgres"]
         done = subprocess.run(
             [*words, "-v", f"database={database}", "-f", ROLES],
@@ -208,8 +208,7 @@ class _Runner:
     def place(self, data: Path) -> Path:
         """Return the directory to use in place of `data`, created parent included."""
         if self.identity.isdigit():
-            digest = hashlib.sha256(os.fsencode(data)).hexdigest()[:12]
-            data = _shelter() / f"{data.name}-{digest}"
+            data = _sheltered(data)
         data.parent.mkdir(parents=True, exist_ok=True)
         return data
 
@@ -220,12 +219,15 @@ class _Runner:
             os.chown(path, int(self.identity), int(self.identity))
 
 
-@functools.cache
-def _runner() -> _Runner:
+def _runner(data: Path) -> _Runner:
+    """Choose as whom to run; data that is there already decides, so that it is never left behind for an empty one."""
     if os.geteuid() != 0:
         return _Runner("same", _binaries())
-    if sys.platform == "linux" and _namespaces_allowed():
+    if (data / "PG_VERSION").exists():
         return _Runner("namespace", _binaries())
+    if not _sheltered(data).exists() and sys.platform == "linux" and _namespaces_allowed():
+        return _Runner("namespace", _binaries())
+    _make_shelter()
     return _Runner(str(NOBODY), _binaries_for_everybody())
 
 
@@ -258,6 +260,7 @@ def _binaries_for_everybody() -> Path:
     return copy / package.name / "pginstall" / "bin"
 
 
+@functools.cache
 def _namespaces_allowed() -> bool:
     """Try whether root may become an ordinary user in a user namespace."""
     probe: list[str | Path] = [
@@ -274,10 +277,21 @@ def _namespaces_allowed() -> bool:
 
 
 def _shelter() -> Path:
-    """Return a directory of root's that `nobody` may pass through, for data and binaries."""
-    path = Path(tempfile.gettempdir()) / "florin-as-nobody"
+    """Return a directory that outlives a reboot, for what `nobody` has to reach; see `_make_shelter`."""
+    lasting = Path("/var/tmp")  # noqa: S108 - it has to be root's own, and is refused otherwise
+    return (lasting if lasting.is_dir() else Path(tempfile.gettempdir())) / "florin-as-nobody"
+
+
+def _sheltered(directory: Path) -> Path:
+    """Return where a directory is kept that `nobody` has to own."""
+    digest = hashlib.sha256(os.fsencode(directory)).hexdigest()[:12]
+    return _shelter() / f"{directory.name}-{digest}"
+
+
+def _make_shelter() -> None:
+    """Make the shelter: root's, and `nobody` may pass through but not look around."""
+    path = _shelter()
     path.mkdir(mode=0o711, exist_ok=True)
     if path.lstat().st_uid != os.geteuid() or path.is_symlink():
         raise StackError(f"{path} belongs to somebody else; remove it or set DATABASE_URL")
     path.chmod(0o711)
-    return path

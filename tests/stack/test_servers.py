@@ -1,6 +1,7 @@
 """The embedded servers: who owns them, what a crash leaves behind, and which role may do what."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,6 +15,7 @@ import redis
 
 from config.local_stack import processes
 from config.local_stack.home import ROOT, Home, StackError, pick_port
+from config.local_stack.postgres import NOBODY, EmbeddedPostgres, _sheltered
 from config.local_stack.servers import Claim, Servers
 from tests.conftest import OutsideTheMachineError
 from tests.stacks import throwaway_home
@@ -23,6 +25,7 @@ import sys, time
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from config.local_stack.home import Home
+from config.local_stack.postgres import NOBODY, EmbeddedPostgres, _sheltered
 from config.local_stack.servers import Claim, Servers
 home = Home(Path(sys.argv[2]))
 claim = Claim(home)
@@ -115,13 +118,35 @@ def test_secrets_are_private_and_made_once() -> None:
         assert "FLORIN_FIELD_KEY" not in home.environment({"FLORIN_FIELD_KEY": "mine"})
 
 
-def test_a_long_path_gets_a_short_socket_directory(tmp_path: Path) -> None:
-    home = Home(tmp_path / ("long" * 30))
+@pytest.mark.parametrize("name", ["long" * 30, "with space", "ünicode", "per%cent"])
+def test_an_unusual_path_gets_a_short_socket_directory(tmp_path: Path, name: str) -> None:
+    home = Home(tmp_path / name)
     home.make()
     path = home.make_run_directory()
+    assert not path.is_relative_to(home.directory)
     assert len(os.fsencode(path)) <= 85
     assert path.stat().st_mode & 0o777 == 0o700
     path.rmdir()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has to become somebody else")
+def test_without_namespaces_root_becomes_nobody_and_stays_with_that_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    with throwaway_home() as home:
+        server = EmbeddedPostgres(home.directory / "postgres", home.make_run_directory(), home.logs / "postgres.log")
+        try:
+            for allowed in (False, True):
+                monkeypatch.setattr("config.local_stack.postgres._namespaces_allowed", lambda answer=allowed: answer)
+                server.start()
+                server.prepare("florin")
+                assert server.child is not None
+                assert psutil.Process(server.child.pid).uids().effective == NOBODY
+                with psycopg.connect(home.postgres_url("florin_app")) as connection:
+                    assert connection.execute("SELECT current_user").fetchone() == ("florin_app",)
+                server.kill()
+        finally:
+            server.kill()
+            for directory in (server.data, server.sockets):
+                shutil.rmtree(_sheltered(directory))
 
 
 def test_a_taken_port_is_replaced() -> None:
