@@ -92,7 +92,9 @@ def _database(url: str, *, role: str | None) -> dict[str, Any]:
         "HOST": parts.pop("host", ""),
         "PORT": str(parts.pop("port", "")),
         "CONN_MAX_AGE": None,
-        "CONN_HEALTH_CHECKS": True,
+        # A health check would be a round trip per request. Whoever finds a connection dead replaces it
+        # (payments/api/authentication.py, payments/work_loop.py); at worst one answer is a 503 to be repeated.
+        "CONN_HEALTH_CHECKS": False,
         "OPTIONS": {"options": " ".join(session), "connect_timeout": 5, **parts},
     }
 
@@ -130,7 +132,7 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "no-referrer"
 X_FRAME_OPTIONS = "DENY"
 # The hosted page and the API's documents: no script at all (the docs page says its own policy). The office: at the end.
-SECURE_CSP = {
+SECURE_CSP: dict[str, list[str]] = {
     "default-src": [CSP.NONE],
     "style-src": [CSP.SELF],
     "img-src": [CSP.SELF],
