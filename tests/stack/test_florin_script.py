@@ -57,7 +57,6 @@ def test_without_words_it_lists_them_and_builds_nothing(checkout: Path) -> None:
     assert not (checkout / ".venv").exists()
 
 
-@pytest.mark.slow
 def test_it_builds_the_environment_once_and_again_when_the_pins_change(checkout: Path, tmp_path: Path) -> None:
     first = run(checkout, "replay", "a file", "--limit", "3", cwd=tmp_path)
     assert first.returncode == 0, first.stderr
@@ -80,7 +79,6 @@ def test_it_builds_the_environment_once_and_again_when_the_pins_change(checkout:
     assert (checkout / ".venv/.pins-tests").exists()
 
 
-@pytest.mark.slow
 def test_a_half_made_environment_is_made_again(checkout: Path) -> None:
     python = checkout / ".venv/bin/python"
     python.parent.mkdir(parents=True)
@@ -91,7 +89,6 @@ def test_a_half_made_environment_is_made_again(checkout: Path) -> None:
     assert "making .venv" in done.stderr
 
 
-@pytest.mark.slow
 def test_two_shells_at_once_build_it_once(checkout: Path) -> None:
     environment = os.environ | {"PYTHON": sys.executable}
     both = [
@@ -109,20 +106,47 @@ def test_two_shells_at_once_build_it_once(checkout: Path) -> None:
     assert sum("making .venv" in errors for _, errors in said) == 1
 
 
-def test_without_a_suitable_python_it_says_what_to_install(checkout: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def bare_machine(tmp_path: Path) -> Path:
+    """Make a directory of programs, for PATH, with nothing but what the script itself needs and a broken python3."""
     tools = tmp_path / "bin"
     tools.mkdir()
     for name in ("sh", "dirname", "readlink", "cmp", "cat"):
         found = shutil.which(name)
         assert found is not None
         (tools / name).symlink_to(found)
-    (tools / "python3").write_text("#!/bin/sh\nexit 127\n")
-    (tools / "python3").chmod(0o755)
-    nothing = {"PATH": str(tools), "HOME": str(tmp_path), "PYENV_ROOT": str(tmp_path / "none"), "PYTHON": ""}
-    done = run(checkout, "demo", environment=nothing)
+    _program(tools / "python3", "exit 127")
+    return tools
+
+
+def _program(path: Path, body: str) -> None:
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(0o755)
+
+
+def _only(tools: Path) -> dict[str, str]:
+    return {"PATH": str(tools), "HOME": str(tools.parent), "PYENV_ROOT": str(tools / "none"), "PYTHON": ""}
+
+
+def test_without_a_suitable_python_it_says_what_to_install(checkout: Path, bare_machine: Path) -> None:
+    done = run(checkout, "demo", environment=_only(bare_machine))
     assert done.returncode == 69
     assert done.stderr.count("\n") == 1
     assert "Python >= 3.12" in done.stderr
+
+
+def test_a_python_is_found_under_pyenv(checkout: Path, bare_machine: Path, tmp_path: Path) -> None:
+    for version, body in (("3.12.1", f'exec {sys.executable} "$@"'), ("3.11.7", "exit 1"), ("3.13.9", "exit 127")):
+        (tmp_path / f"pyenv/versions/{version}/bin").mkdir(parents=True)
+        _program(tmp_path / f"pyenv/versions/{version}/bin/python", body)
+    done = run(checkout, "status", environment=_only(bare_machine) | {"PYENV_ROOT": str(tmp_path / "pyenv")})
+    assert done.returncode == 0, done.stderr
+
+
+def test_uv_is_asked_for_a_python(checkout: Path, bare_machine: Path) -> None:
+    _program(bare_machine / "uv", f'[ "$1 $2" = "python find" ] && echo {sys.executable}')
+    done = run(checkout, "status", environment=_only(bare_machine))
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_pins_of_the_tests_contain_the_runtime_pins() -> None:
