@@ -76,6 +76,12 @@ _CHECKS: dict[str, str] = {
         SELECT 'account ' || b.account_id || ' is below its floor' FROM ledger_balance b
          WHERE b.floor IS NOT NULL AND
                CASE WHEN b.debit_normal THEN b.debits - b.credits ELSE b.credits - b.debits END < b.floor""",
+    # After a dump and restore the rights of the runtime role must be set again (docs/how-to/back-up-and-restore.md).
+    "runtime_role_cannot_write_the_books": """
+        SELECT 'florin_app may ' || p.privilege || ' ' || t.name
+          FROM unnest(ARRAY['ledger_account', 'ledger_balance', 'ledger_transaction', 'ledger_entry']) AS t (name),
+               unnest(ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) AS p (privilege)
+         WHERE has_table_privilege('florin_app', t.name, p.privilege)""",
     "reversal_negates": """
         SELECT 'transaction ' || r.id || ' does not negate ' || r.reverses_id
           FROM ledger_transaction r JOIN ledger_entry e ON e.transaction_id IN (r.id, r.reverses_id)

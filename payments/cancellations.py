@@ -6,17 +6,21 @@ success and refunded (payments/appliers/charges.py).
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
+import structlog
+from django.db import Error as DatabaseError
 from django.db import connection, transaction
+from django_fsm import TransitionNotAllowed
 
+from ledger.errors import LedgerError
 from payments import doorbell, settlement
 from payments.appliers import batch as batches
 from payments.appliers import charges, operations
 from payments.appliers.batch import Batch, new_operation
 from payments.errors import InvalidState
-from payments.models import Charge, PspOperation
+from payments.models import Charge, PaymentEvent, PspOperation
 from payments.psp.base import Outcome
 
 Reason = Literal["cancelled", "expired", "replaced"]
@@ -27,6 +31,8 @@ _STARTING = (_K.REGISTER, _K.HOSTED_SESSION, _K.CONFIRM)
 _EXPIRABLE = (_S.NEW, _S.REGISTERED, _S.PROCESSING, _S.REQUIRES_ACTION, _S.FAILED)
 _CANCELLABLE = (*_EXPIRABLE, _S.AUTHORIZED)
 EXPIRE_AT_MOST = 100
+_AGAIN_AFTER = timedelta(minutes=10)
+log = structlog.get_logger(__name__)
 
 
 def cancel(event_id: int, *, reason: Reason, now: datetime) -> None:
@@ -87,5 +93,10 @@ def expire_due(*, now: datetime, limit: int = EXPIRE_AT_MOST) -> int:
         )
         due = [row[0] for row in cursor.fetchall()]
     for event_id in due:
-        cancel(event_id, reason="expired", now=now)
+        try:
+            cancel(event_id, reason="expired", now=now)
+        except (DatabaseError, LedgerError, TransitionNotAllowed):
+            # One that cannot expire must not hold up the others: it comes again later.
+            log.exception("expiry_failed", event_id=event_id)
+            PaymentEvent.objects.filter(pk=event_id).update(expiry_due_at=now + _AGAIN_AFTER)
     return len(due)

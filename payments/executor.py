@@ -113,6 +113,7 @@ def _await_some(in_flight: dict[Future[Result], Call]) -> set[Future[Result]]:
     done, _ = wait(in_flight, timeout=0, return_when=FIRST_COMPLETED)
     if not done:
         connection.close()
+        assert connection.connection is None, "no database session is held while the PSP is silent"
         done, _ = wait(in_flight, timeout=psp_calls.read_timeout_seconds(), return_when=FIRST_COMPLETED)
     more, _ = wait(in_flight, timeout=0.003)
     return done | more

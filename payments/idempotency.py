@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
@@ -42,6 +42,22 @@ _OPEN = """
 INSERT INTO payments_idempotencyrecord (book_id, key, fingerprint, status, body, created_at)
 VALUES (%s, %s, %s, 0, '', %s) ON CONFLICT (book_id, key) DO NOTHING RETURNING id
 """
+
+
+KEPT_DAYS = 31
+_PURGE_AT_MOST = 5000
+
+
+def purge(*, now: datetime) -> int:
+    """Delete answers older than 31 days, a bounded number in one statement; return how many."""
+    with connection.cursor() as cursor:
+        # Uses index: idempotency_by_age.
+        cursor.execute(
+            "DELETE FROM payments_idempotencyrecord WHERE id IN (SELECT id FROM payments_idempotencyrecord"
+            " WHERE created_at < %s ORDER BY created_at LIMIT %s)",
+            [now - timedelta(days=KEPT_DAYS), _PURGE_AT_MOST],
+        )
+        return int(cursor.rowcount)
 
 
 def replay_or_run(book_id: int, key: str, fingerprint: bytes, run: Callable[[], Effect], *, now: datetime) -> Answer:

@@ -213,16 +213,20 @@ def register_notifications(account: PspAccount) -> None:
     account.save(update_fields=["webhook_secret"])
 
 
-def connect_unconnected(*, limit: int = 5) -> int:
-    """Register our address for accounts whose PSP does not notify us yet (it was away); return how many are left."""
-    left = 0
-    for account in PspAccount.objects.filter(webhook_secret__isnull=True).order_by("id")[:limit]:
-        try:
-            register_notifications(account)
-        except ConnectionError as error:
-            left += 1
-            log.warning("psp_does_not_notify", psp_account=account.pk, error=str(error))
-    return left
+def connect_next(after: int = 0) -> int:
+    """Register our address for one account whose PSP does not notify us yet (it was away); return its id, or 0.
+
+    One at a time and in turn (`after` is the last one's id), because a PSP that hangs takes its time.
+    """
+    waiting = PspAccount.objects.filter(webhook_secret__isnull=True).order_by("id")
+    account = waiting.filter(id__gt=after).first() or waiting.first()
+    if account is None:
+        return 0
+    try:
+        register_notifications(account)
+    except ConnectionError as error:
+        log.warning("psp_does_not_notify", psp_account=account.pk, error=str(error))
+    return account.pk
 
 
 def book_of(merchant: Merchant, mode: str) -> Book:

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 
 from ledger.ids import parse_public_id
 from payments import doorbell, psp_calls, retries, work
-from payments.models import Charge, PspAccount, PspNotification, PspOperation
+from payments.models import Charge, PspAccount, PspNotification, PspOperation, Refund
 from payments.models.bulk import update_rows
 from payments.psp.base import NotificationRef, ObjectKind
 from payments.psp_calls import Call
@@ -58,10 +59,15 @@ def claim(limit: int, *, now: datetime) -> list[Call]:
             return []
         rows = list(PspNotification.objects.filter(id__in=[item.id for item in claims]).order_by("id"))
         charges = _charges_of(rows)
+        refunds = _refunds_of(rows)
         found: dict[int, Charge] = {}
+        asked: dict[int, Refund] = {}
         for row in rows:
             charge = charges.get(row.pk)
-            if charge is not None:
+            if row.pk in refunds:
+                asked[refunds[row.pk].pk] = refunds[row.pk]
+                _finish(row, "refund looked up", now=now)
+            elif charge is not None:
                 found[charge.pk] = charge
                 _finish(row, "looked up", now=now)
             elif _wake_saved_method(row, now=now):
@@ -71,12 +77,29 @@ def claim(limit: int, *, now: datetime) -> list[Call]:
         update_rows(rows, ("processed_at", "result", "due_at", "lease_until", "dead_at"))
         open_charges = [charge for charge in found.values() if charge.status not in _ENDED]
         Charge.objects.filter(id__in=[charge.pk for charge in open_charges]).update(due_at=now + _REPEAT_AFTER, tries=0)
-    return [psp_calls.of_charge(charge) for charge in open_charges]
+    return [
+        *(psp_calls.of_charge(charge) for charge in open_charges),
+        *(psp_calls.of_refund(refund) for refund in asked.values()),
+    ]
 
 
 # If the call that follows is lost with its process, a poll repeats it soon.
 _REPEAT_AFTER = timedelta(seconds=10)
 _ENDED = (Charge.Status.SUCCEEDED, Charge.Status.LATE_SUCCESS)
+
+
+def _refunds_of(rows: list[PspNotification]) -> dict[int, Refund]:
+    """Find the refund of each notification about one, by the PSP's id. One that is not known yet is asked for by us."""
+    about = {row.object_psp_id: row for row in rows if row.object_kind == ObjectKind.REFUND}
+    if not about:
+        return {}
+    known = Refund.objects.filter(psp_id__in=list(about)).select_related("charge__psp_account")
+    by_id = {(refund.charge.psp_account_id, refund.psp_id): refund for refund in known}
+    return {
+        row.pk: by_id[row.psp_account_id, row.object_psp_id]
+        for row in rows
+        if (row.psp_account_id, row.object_psp_id) in by_id and row.object_kind == ObjectKind.REFUND
+    }
 
 
 def _charges_of(rows: list[PspNotification]) -> dict[int, Charge]:
@@ -118,15 +141,20 @@ def _metadata(row: PspNotification) -> dict[str, str]:
 def _wake_saved_method(row: PspNotification, *, now: datetime) -> bool:
     if row.object_kind != ObjectKind.SAVED_METHOD:
         return False
-    return bool(
-        PspOperation.objects.filter(
-            psp_account_id=row.psp_account_id,
-            kind=PspOperation.Kind.SAVE_METHOD,
-            closed_at__isnull=True,
-            due_at__isnull=False,
-            parameters__psp_id=row.object_psp_id,
-        ).update(due_at=now)
+    savings = PspOperation.objects.filter(
+        psp_account_id=row.psp_account_id,
+        kind=PspOperation.Kind.SAVE_METHOD,
+        public_id=_uuid(_metadata(row).get("florin_operation", "")),
     )
+    savings.filter(closed_at__isnull=True, due_at__isnull=False).update(due_at=now)
+    return savings.exists()
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
 
 
 def _finish(row: PspNotification, result: str, *, now: datetime) -> None:

@@ -16,7 +16,7 @@ from payments import checkout_links
 from payments.appliers.batch import Report
 from payments.appliers.operations import NOT_WANTED
 from payments.encryption import unseal
-from payments.models import Charge, PaymentEvent, PspAccount, PspOperation
+from payments.models import Charge, PaymentEvent, PspAccount, PspOperation, Refund
 from payments.psp import registry
 from payments.psp.base import (
     Adapter,
@@ -104,6 +104,12 @@ def of_charge(charge: Charge) -> Call:
         return _charge_of_session(adapter, session_id)
 
     return Call(charge.psp_account_id, charge.event_id, charge.pk, run)
+
+
+def of_refund(refund: Refund) -> Call:
+    """Build the call that asks where a refund stands."""
+    adapter, psp_id, charge = adapter_of(refund.charge.psp_account), refund.psp_id or "", refund.charge
+    return Call(charge.psp_account_id, charge.event_id, charge.pk, lambda: adapter.fetch(ObjectKind.REFUND, psp_id))
 
 
 def _charge_of_session(adapter: Adapter, session_id: str) -> Result:
@@ -217,6 +223,13 @@ def _asker(  # noqa: C901 - one question per kind of operation, side by side
         )
         return _as_answer(result) if ended else None
 
+    def refund() -> Result | None:
+        own_id = str(operation.parameters.get("psp_id", ""))
+        if not own_id:
+            return creations(ObjectKind.REFUND)
+        found = adapter.fetch(ObjectKind.REFUND, own_id)
+        return found if found.snapshot is None else _as_answer(found)
+
     def saved_method() -> Result | None:
         found = adapter.fetch(ObjectKind.SAVED_METHOD, psp_id) if psp_id else creations(ObjectKind.SAVED_METHOD)
         if found is None or found.snapshot is None:
@@ -238,7 +251,7 @@ def _asker(  # noqa: C901 - one question per kind of operation, side by side
         case _K.HOSTED_SESSION:
             return lambda: creations(ObjectKind.SESSION)
         case _K.REFUND:
-            return lambda: creations(ObjectKind.REFUND)
+            return refund
 
 
 def _as_answer(result: Result) -> Result:
@@ -250,6 +263,8 @@ def _as_answer(result: Result) -> Result:
         ObjectStatus.AUTHORIZED: Outcome.SUCCEEDED,
         ObjectStatus.SUCCEEDED: Outcome.SUCCEEDED,
         ObjectStatus.CANCELLED: Outcome.DECLINED,
+        ObjectStatus.FAILED: Outcome.DECLINED,
+        ObjectStatus.OPEN: Outcome.PENDING,
     }
     assert result.snapshot is not None
     return Result(outcomes[result.snapshot.status], result.snapshot, None, result.request_id)

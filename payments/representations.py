@@ -71,7 +71,7 @@ def payment(event: PaymentEvent, orders: Sequence[PaymentOrder], *, sellers: Map
         "capture": str(event.capture),
         "checkout_url": checkout_links.checkout_url(event.public_id, token),
         "client_token": token,
-        "next_action": event.next_action,
+        "next_action": _next_action(event, orders),
         "payment_orders": parts,
         "result": RESULT[event.status],
         "ledger_updated": all(part["ledger_updated"] for part in parts),
@@ -81,6 +81,13 @@ def payment(event: PaymentEvent, orders: Sequence[PaymentOrder], *, sellers: Map
         "created_at": timestamp(event.created_at),
         "version": _stored(event.version),
     }
+
+
+def _next_action(event: PaymentEvent, orders: Sequence[PaymentOrder]) -> Object | None:
+    """Return what the buyer must do: for the method that is being saved, else for the first charge that waits."""
+    waiting = [order.charge.next_action for order in orders if order.charge.next_action]
+    found: Object | None = event.next_action or (waiting[0] if waiting else None)
+    return found
 
 
 def payment_order(order: PaymentOrder, event: PaymentEvent, *, seller_public_id: UUID, own: str = "") -> Object:

@@ -30,7 +30,7 @@ class Policy:
             "immediate": 0.0,
             "fixed": self.base_seconds,
             "incremental": self.base_seconds * tries,
-            "exponential": draw() * self.base_seconds * 2.0 ** min(tries, 30),
+            "exponential": draw() * min(self.base_seconds * 2.0 ** min(tries, 30), self.ceiling_seconds),
         }[self.kind]
         return timedelta(seconds=min(seconds, self.ceiling_seconds))
 

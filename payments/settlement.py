@@ -13,15 +13,17 @@ from datetime import datetime
 import structlog
 from django.db import Error as DatabaseError
 from django.db import transaction
+from django_fsm import TransitionNotAllowed
 
 from ledger.errors import LedgerError
 from payments import doorbell, outbox, representations
 from payments.appliers import batch as batches
-from payments.appliers import charges, operations, statuses
+from payments.appliers import charges, operations, refunds, statuses
 from payments.appliers.batch import Batch, PspMismatch, Report
 from payments.models import PaymentEvent, PaymentOrder
 from payments.models.bulk import StaleRows
 from payments.outbox import Fact
+from payments.psp.base import ObjectKind
 from wallet import movements
 
 log = structlog.get_logger(__name__)
@@ -39,14 +41,28 @@ def apply(reports: Sequence[Report], *, now: datetime) -> int:
     assert len(reports) <= MAX_REPORTS
     try:
         _apply(reports, now=now)
-    except (StaleRows, LedgerError, DatabaseError) as error:
+    except (StaleRows, LedgerError, TransitionNotAllowed, DatabaseError) as error:
         if len(reports) == 1:
-            log.error("settlement_failed", event_id=reports[0].event_id, error=f"{type(error).__name__}: {error}")
+            log.exception("settlement_failed", event_id=reports[0].event_id)
+            _put_off(reports[0], f"{type(error).__name__}: {error}", now=now)
             return 0
         log.warning("settlement_batch_split", reports=len(reports), error=f"{type(error).__name__}: {error}")
         return sum(apply([report], now=now) for report in reports)
     doorbell.ring("psp")
     return len(reports)
+
+
+def _put_off(report: Report, reason: str, *, now: datetime) -> None:
+    """Schedule the operation of a report that could not be written again, or put it in front of a person."""
+    if report.operation_id is None:
+        return
+    with transaction.atomic():
+        batch = batches.lock([report.event_id], now=now)
+        operation = batch.operations.get(report.operation_id)
+        if operation is not None and operation.fence == report.fence:
+            operations.put_off(batch, operation, reason)
+            batches.write(batch)
+            outbox.publish(batch.facts, now=now)
 
 
 def _apply(reports: Sequence[Report], *, now: datetime) -> None:
@@ -63,6 +79,8 @@ def _apply_one(batch: Batch, report: Report) -> None:
     try:
         if operation is not None and operation.closed_at is None and operation.fence == report.fence:
             operations.apply(batch, operation, report)
+        elif report.result.snapshot is not None and report.result.snapshot.kind == ObjectKind.REFUND:
+            refunds.apply_by_psp_id(batch, report.result.snapshot)
         elif report.charge_id is not None and report.result.snapshot is not None:
             # Nobody holds the operation any more (or there is none), but what the PSP said of the charge still counts.
             charges.apply(batch, batch.charges[report.charge_id], report.result.snapshot, answers_own_call=False)

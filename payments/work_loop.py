@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import structlog
 from django.conf import settings
@@ -11,11 +12,11 @@ from django.db import Error as DatabaseError
 from django.db import close_old_connections, connection
 
 from config import seam
-from payments import cancellations, executor, merchants
+from payments import cancellations, escalations, executor, idempotency, merchants
 
 log = structlog.get_logger(__name__)
 _BURST_SECONDS = 30.0
-_CONNECT_SECONDS = 30.0
+_UPKEEP_SECONDS = 30.0
 
 
 def run_once(*, stop: Callable[[], bool] = lambda: False) -> int:
@@ -25,20 +26,39 @@ def run_once(*, stop: Callable[[], bool] = lambda: False) -> int:
 
 
 def run(stop: Callable[[], bool], *, every_seconds: float | None = None) -> None:
-    """Run until `stop` says so. A database that is away is waited for; nothing else is swallowed."""
+    """Run until `stop` says so. What fails is logged and comes again: one bad row must not end the sweeping."""
     pause = settings.SWEEP_SECONDS if every_seconds is None else every_seconds
-    connect_after = 0.0
+    upkeep = _Upkeep()
     while not stop():
         try:
             close_old_connections()
             run_once(stop=stop)
-            if time.monotonic() >= connect_after:
-                connect_after = time.monotonic() + _CONNECT_SECONDS
-                merchants.connect_unconnected()
+            upkeep.when_it_is_time()
         except DatabaseError as error:
             log.error("sweep_failed", error=f"{type(error).__name__}: {error}")
             connection.close()
+        except Exception:  # a bug met by one row: the others, and the next round, go on
+            log.exception("sweep_failed")
+            connection.close()
         _sleep(pause, stop)
+
+
+@dataclass(slots=True)
+class _Upkeep:
+    """What is done now and then beside the due rows."""
+
+    next_at: float = 0.0
+    connected: int = 0
+
+    def when_it_is_time(self) -> None:
+        """Escalate, register at PSPs that were away, forget old answers."""
+        if time.monotonic() < self.next_at:
+            return
+        self.next_at = time.monotonic() + _UPKEEP_SECONDS
+        now = seam.now()
+        escalations.escalate_overdue(now=now)
+        self.connected = merchants.connect_next(self.connected)
+        idempotency.purge(now=now)
 
 
 def _sleep(seconds: float, stop: Callable[[], bool]) -> None:

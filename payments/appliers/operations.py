@@ -17,7 +17,7 @@ from payments.psp.base import Failure, ObjectKind, ObjectStatus, Outcome, Result
 _K = PspOperation.Kind
 _STATE = PspOperation.State
 NOT_WANTED = "no_longer_wanted"
-_ATTENTION_AFTER = timedelta(minutes=25)
+ATTENTION_AFTER = timedelta(minutes=25)
 
 
 def apply(batch: Batch, operation: PspOperation, report: Report) -> None:
@@ -41,8 +41,11 @@ def apply(batch: Batch, operation: PspOperation, report: Report) -> None:
         # The buyer must act, or the PSP is still at it: ask again later.
         again(batch, operation, retries.BUYER, _STATE.UNKNOWN)
         _saving_needs_action(batch, operation, result)
-    elif operation.kind == _K.CANCEL and result.outcome == Outcome.PENDING:
-        again(batch, operation, retries.CANCEL, _STATE.UNKNOWN)
+    elif operation.kind in (_K.CANCEL, _K.REFUND) and result.outcome == Outcome.PENDING:
+        again(batch, operation, retries.BUYER, _STATE.UNKNOWN)
+    elif operation.kind in (_K.CANCEL, _K.REFUND) and result.outcome == Outcome.DECLINED and result.snapshot is None:
+        # Neither done nor explained by a state: nothing may be assumed, a person looks.
+        surrender(batch, operation, operation.error_code or "declined", operation.error_message)
     else:
         close(batch, operation, str(result.outcome))
     _APPLY[_K(operation.kind)](batch, operation, result)
@@ -78,12 +81,21 @@ def again(batch: Batch, operation: PspOperation, policy: retries.Policy, state: 
     _escalate(batch, operation, dead=wait is None)
 
 
+def put_off(batch: Batch, operation: PspOperation, reason: str) -> None:
+    """Try a locked operation again later, because its answer could not be written; a person looks in the end."""
+    operation.error_code = "settlement_failed"
+    operation.error_message = reason[:500]
+    operation.lease_until = None
+    batch.changed_operations.add(operation.pk)
+    again(batch, operation, retries.UNKNOWN, _STATE.UNKNOWN)
+
+
 def _escalate(batch: Batch, operation: PspOperation, *, dead: bool) -> None:
     """Tell the merchant and the operators, once, that an outcome is unknown for too long (promise 4)."""
     sent = operation.first_sent_at or batch.now
     # What waits for the buyer is not an unknown outcome: it carries no error.
     unknown = operation.state == _STATE.UNKNOWN and operation.error_code != ""
-    overdue = unknown and batch.now - sent >= _ATTENTION_AFTER
+    overdue = unknown and batch.now - sent >= ATTENTION_AFTER
     if (dead or overdue) and not operation.parameters.get("escalated"):
         operation.parameters = {**operation.parameters, "escalated": True}
         event = batch.events[operation.event_id]
@@ -102,6 +114,15 @@ def _escalate(batch: Batch, operation: PspOperation, *, dead: bool) -> None:
                 },
             )
         )
+
+
+def escalate_overdue(batch: Batch) -> None:
+    """Tell of every locked operation whose outcome is unknown for too long and that was not told of before."""
+    for operation in batch.operations.values():
+        if operation.closed_at is None and not operation.parameters.get("escalated"):
+            _escalate(batch, operation, dead=False)
+            if operation.parameters.get("escalated"):
+                batch.changed_operations.add(operation.pk)
 
 
 def _still_open(result: Result) -> bool:
@@ -202,8 +223,14 @@ def _saving_needs_action(batch: Batch, operation: PspOperation, result: Result) 
 
 
 def _apply_refund(batch: Batch, operation: PspOperation, result: Result) -> None:
-    if result.snapshot is not None and operation.refund_id is not None:
-        refunds.apply(batch, batch.refunds[operation.refund_id], result.snapshot)
+    if result.snapshot is None or operation.refund_id is None:
+        return
+    if result.snapshot.psp_id and operation.closed_at is None:
+        operation.parameters = {**operation.parameters, "psp_id": result.snapshot.psp_id}
+    refund = batch.refunds[operation.refund_id]
+    refunds.apply(batch, refund, result.snapshot)
+    if refund.status == refund.Status.FAILED:
+        surrender(batch, operation, "refund_failed", "The PSP could not pay the money back; a person decides.")
 
 
 _APPLY = {
@@ -219,14 +246,19 @@ _APPLY = {
 
 def quarantine(batch: Batch, operation: PspOperation, reason: str) -> None:
     """Put an operation whose answer contradicts our records in front of a person; nothing else was changed."""
+    surrender(batch, operation, "psp_mismatch", reason)
+
+
+def surrender(batch: Batch, operation: PspOperation, code: str, message: str) -> None:
+    """Put an operation in front of a person: nothing more is done about it by itself."""
     operation.state = _STATE.DEAD
     operation.dead_at = batch.now
     operation.due_at = None
     operation.lease_until = None
     operation.closed_at = None
     operation.outcome = ""
-    operation.error_code = "psp_mismatch"
-    operation.error_message = reason[:500]
+    operation.error_code = code
+    operation.error_message = message[:500]
     batch.changed_operations.add(operation.pk)
     batch.touched_events.add(operation.event_id)
     _escalate(batch, operation, dead=True)

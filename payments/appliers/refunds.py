@@ -9,6 +9,13 @@ from payments.psp.base import ObjectStatus, Snapshot
 from wallet import movements
 
 
+def apply_by_psp_id(batch: Batch, snapshot: Snapshot) -> None:
+    """Apply a snapshot that nobody asked for by operation: a notification about a refund that was paid before."""
+    for refund in batch.refunds.values():
+        if refund.psp_id == snapshot.psp_id:
+            apply(batch, refund, snapshot)
+
+
 def apply(batch: Batch, refund: Refund, snapshot: Snapshot) -> None:
     """Move a locked refund forward and book it. A repeated or older snapshot does nothing."""
     charge = batch.charges[refund.charge_id]

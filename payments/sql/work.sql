@@ -7,7 +7,7 @@ CREATE FUNCTION florin_now() RETURNS timestamptz LANGUAGE sql VOLATILE SET searc
     'SELECT clock_timestamp() + shift FROM payments_clockshift';
 
 -- Claim PSP operations that are due: live payments before refunds before transfers, within each account's budget of
--- calls, nothing for an account whose circuit breaker is open, one probe for an account whose breaker was just open.
+-- calls (an account without budget does not hide the others), nothing for an account whose circuit breaker is open, one probe for an account whose breaker was just open.
 -- A claim raises the fence: whoever held the row before can no longer write it. `was` is the state before the claim:
 -- SENT or UNKNOWN means that an earlier call may have had an effect.
 CREATE FUNCTION payments_claim_operations(p_limit int, p_lease interval, p_breaker_threshold int)
@@ -21,7 +21,9 @@ BEGIN
         SELECT o.id, o.lane, o.due_at FROM payments_pspoperation o
          WHERE o.due_at <= at AND (o.lease_until IS NULL OR o.lease_until <= at)
            AND NOT EXISTS (SELECT 1 FROM payments_pspaccount a
-                            WHERE a.id = o.psp_account_id AND a.paused_until > at)
+                            WHERE a.id = o.psp_account_id
+                              AND (a.paused_until > at
+                                   OR a.call_tokens + extract(epoch FROM at - a.refilled_at) * a.calls_per_second < 1))
          ORDER BY o.lane, o.due_at LIMIT p_limit
            FOR UPDATE OF o SKIP LOCKED) d;
     IF found IS NULL THEN RETURN; END IF;
@@ -73,7 +75,9 @@ BEGIN
         SELECT c.id, c.due_at FROM payments_charge c
          WHERE c.due_at <= at AND (c.lease_until IS NULL OR c.lease_until <= at)
            AND NOT EXISTS (SELECT 1 FROM payments_pspaccount a
-                            WHERE a.id = c.psp_account_id AND a.paused_until > at)
+                            WHERE a.id = c.psp_account_id
+                              AND (a.paused_until > at
+                                   OR a.poll_tokens + extract(epoch FROM at - a.refilled_at) * a.polls_per_minute / 60 < 1))
          ORDER BY c.due_at LIMIT p_limit
            FOR UPDATE OF c SKIP LOCKED) d;
     IF found IS NULL THEN RETURN; END IF;

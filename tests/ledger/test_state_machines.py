@@ -230,3 +230,15 @@ def test_a_state_that_was_changed_behind_the_triggers_is_found(
         superuser.execute("UPDATE payments_paymentorder SET status = 'FAILED' WHERE id = %s", [order.pk])
     found = {violation.check for violation in invariants.check().violations}
     assert "history_ends_in_the_present" in found
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("model", MACHINES, ids=lambda model: model.__name__)
+def test_a_row_cannot_leave_its_history_behind_by_changing_its_id(model: type[Machine]) -> None:
+    row = walk_to(model, initial(model)[0])
+    before = Transition.objects.count()
+    with pytest.raises(DatabaseError) as caught, transaction.atomic():
+        model._default_manager.filter(pk=row.pk).update(id=row.pk + 10**9, status=states(model)[-1])
+    assert sqlstate_of(caught.value) == ILLEGAL
+    assert model._default_manager.filter(pk=row.pk).exists()
+    assert Transition.objects.count() == before
