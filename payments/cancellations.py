@@ -47,6 +47,7 @@ def cancel(event_id: int, *, reason: Reason, now: datetime) -> None:
         open_charges = [charge for charge in batch.charges_of(event_id) if charge.status in states]
         if not open_charges and reason == "cancelled":
             raise InvalidState("payment_not_cancellable", f"The payment is {batch.events[event_id].status}.")
+        _stop_saving(batch, event_id)
         for charge in sorted(open_charges, key=lambda charge: charge.pk):
             cancel_charge(batch, charge, reason)
         event = batch.events[event_id]
@@ -59,6 +60,10 @@ def cancel(event_id: int, *, reason: Reason, now: datetime) -> None:
 def cancel_charge(batch: Batch, charge: Charge, reason: Reason) -> None:
     """Set the cancellation of one locked charge in motion; one that never reached the PSP ends at once."""
     if charge.cancel_reason:
+        if charge.cancel_reason == charges.REPLACED and reason != charges.REPLACED:
+            # It was to give way to another charge; now nothing shall follow it.
+            charge.cancel_reason = reason
+            batch.changed_charges.add(charge.pk)
         return
     charge.cancel_reason = reason
     batch.changed_charges.add(charge.pk)
@@ -68,19 +73,21 @@ def cancel_charge(batch: Batch, charge: Charge, reason: Reason) -> None:
             operations.close(batch, operation, Outcome.NOT_EXECUTED)
         else:
             sent = True
-    if charge.status == _S.NEW and not sent:
-        _stop_saving(batch, charge)
+    # A charge may also have failed before the PSP knew it: its method could not be saved, or it was not registered.
+    unknown_there = not charge.psp_id and not charge.session_id
+    if unknown_there and not sent:
         charges.cancel(batch, charge)
         return
     event = batch.events[charge.event_id]
     # Without an object at the PSP there is nothing to cancel yet: the registration's answer makes this one due.
-    batch.new_operations.append(new_operation(_K.CANCEL, event, charge, now=batch.now, due=charge.status != _S.NEW))
+    batch.new_operations.append(new_operation(_K.CANCEL, event, charge, now=batch.now, due=not unknown_there))
 
 
-def _stop_saving(batch: Batch, charge: Charge) -> None:
-    for saving in batch.open_operations(charge.event_id, None, _K.SAVE_METHOD):
-        if saving.state == PspOperation.State.PREPARED:
-            operations.close(batch, saving, Outcome.NOT_EXECUTED)
+def _stop_saving(batch: Batch, event_id: int) -> None:
+    """Give up saving a method, also one that the buyer was asked to confirm: it moves no money."""
+    for saving in batch.open_operations(event_id, None, _K.SAVE_METHOD):
+        operations.close(batch, saving, Outcome.NOT_EXECUTED)
+    batch.events[event_id].next_action = None
 
 
 def expire_due(*, now: datetime, limit: int = EXPIRE_AT_MOST) -> int:

@@ -41,6 +41,10 @@ def capture(event_id: int, amounts: Mapping[int, int] | None, *, now: datetime) 
                 continue
             if charge.cancel_reason or batch.open_operations(event_id, charge.pk, _K.CAPTURE, _K.CANCEL):
                 raise InvalidState("payment_in_progress", "A capture or a cancellation is under way.")
+            if any(op.charge_id == charge.pk and op.state == op.State.DEAD for op in batch.operations.values()):
+                raise InvalidState(
+                    "outcome_unknown", "The outcome of an earlier try is unknown; a person is looking at it."
+                )
             for order in orders:
                 order.capture_requested_minor = wanted[order.pk]
                 batch.changed_orders.add(order.pk)

@@ -134,17 +134,21 @@ def _charges_of(rows: list[PspNotification]) -> dict[int, Charge]:
 
 
 def _metadata(row: PspNotification) -> dict[str, str]:
-    metadata = row.payload.get("data", {}).get("object", {}).get("metadata") or {}
-    return {str(key): str(value) for key, value in metadata.items()}
+    value: Any = row.payload
+    for name in ("data", "object", "metadata"):
+        # Verified is who sent it, not its form: a row that cannot be read must not hold up the others.
+        value = value.get(name) if isinstance(value, dict) else None
+    return {key: text for key, text in value.items() if isinstance(text, str)} if isinstance(value, dict) else {}
 
 
 def _wake_saved_method(row: PspNotification, *, now: datetime) -> bool:
     if row.object_kind != ObjectKind.SAVED_METHOD:
         return False
+    named = _uuid(_metadata(row).get("florin_operation", ""))
+    if named is None:
+        return False
     savings = PspOperation.objects.filter(
-        psp_account_id=row.psp_account_id,
-        kind=PspOperation.Kind.SAVE_METHOD,
-        public_id=_uuid(_metadata(row).get("florin_operation", "")),
+        psp_account_id=row.psp_account_id, kind=PspOperation.Kind.SAVE_METHOD, public_id=named
     )
     savings.filter(closed_at__isnull=True, due_at__isnull=False).update(due_at=now)
     return savings.exists()

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import structlog
 from django.conf import settings
 
 from ledger.ids import public_id
@@ -23,6 +24,7 @@ from payments.psp.base import (
     CallContext,
     CallError,
     ConfirmRequest,
+    ErrorCode,
     HostedRequest,
     ObjectKind,
     ObjectStatus,
@@ -37,6 +39,7 @@ from payments.work import Claim
 KEY_IS_SAFE_FOR = timedelta(hours=20)
 
 _K = PspOperation.Kind
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +52,14 @@ class Call:
     run: Callable[[], Result]
     operation_id: int | None = None
     fence: int = 0
+    sent_before: bool = False
+    charge_status: str = ""
 
     def report(self, result: Result) -> Report:
         """Turn the answer into what settlement takes."""
-        return Report(self.event_id, self.charge_id, result, self.operation_id, self.fence)
+        return Report(
+            self.event_id, self.charge_id, result, self.operation_id, self.fence, self.sent_before, self.charge_status
+        )
 
 
 def adapter_of(account: PspAccount) -> Adapter:
@@ -68,9 +75,35 @@ def adapter_of(account: PspAccount) -> Adapter:
 
 def of_operation(operation: PspOperation, claim: Claim, *, now: datetime) -> Call:
     """Build the call of a claimed operation: send it, or find out first what an earlier call led to."""
-    account, charge, event = operation.psp_account, operation.charge, operation.event
-    adapter = adapter_of(account)
     sent_before = claim.was != PspOperation.State.PREPARED
+    run = _with_adapter(
+        operation.psp_account, lambda adapter: _conversation(adapter, operation, sent_before=sent_before, now=now)
+    )
+    status = str(operation.charge.status) if operation.charge else ""
+    return Call(
+        operation.psp_account_id, operation.event_id, operation.charge_id, run, operation.pk, claim.fence,
+        sent_before, status,
+    )  # fmt: skip
+
+
+def _with_adapter(account: PspAccount, build: Callable[[Adapter], Callable[[], Result]]) -> Callable[[], Result]:
+    """Build a conversation. An account that cannot be spoken for (its credentials do not open) sends nothing.
+
+    It must not raise: the calls of every other account are built beside this one, and would never be made.
+    """
+    try:
+        return build(adapter_of(account))
+    except Exception as error:
+        log.exception("psp_account_unusable", psp_account=account.pk)
+        error_code, detail = ErrorCode.MISCONFIGURED, f"{type(error).__name__}: {error}"[:300]
+        return lambda: Result(Outcome.NOT_EXECUTED, error=CallError(error_code, detail))
+
+
+def _conversation(
+    adapter: Adapter, operation: PspOperation, *, sent_before: bool, now: datetime
+) -> Callable[[], Result]:
+    """Return what is said to the PSP about an operation: ask first where an earlier call may have had an effect."""
+    charge, event = operation.charge, operation.event
     wanted = not _was_withdrawn(operation, charge)
     send = _sender(adapter, operation, event, charge)
     key_is_safe = operation.first_sent_at is None or now - operation.first_sent_at < KEY_IS_SAFE_FOR
@@ -90,26 +123,27 @@ def of_operation(operation: PspOperation, claim: Claim, *, now: datetime) -> Cal
             return Result(Outcome.UNKNOWN, error=CallError("key_too_old", "Too old to replay; a person decides."))
         return send()
 
-    return Call(account.pk, operation.event_id, operation.charge_id, run, operation.pk, claim.fence)
+    return run
 
 
 def of_charge(charge: Charge) -> Call:
     """Build the call that asks where a charge stands."""
-    adapter = adapter_of(charge.psp_account)
     psp_id, session_id = charge.psp_id, charge.session_id
 
-    def run() -> Result:
+    def asked_of(adapter: Adapter) -> Callable[[], Result]:
         if psp_id:
-            return adapter.fetch(ObjectKind.CHARGE, psp_id)
-        return _charge_of_session(adapter, session_id)
+            return lambda: adapter.fetch(ObjectKind.CHARGE, psp_id)
+        return lambda: _charge_of_session(adapter, session_id)
 
-    return Call(charge.psp_account_id, charge.event_id, charge.pk, run)
+    run = _with_adapter(charge.psp_account, asked_of)
+    return Call(charge.psp_account_id, charge.event_id, charge.pk, run, charge_status=str(charge.status))
 
 
 def of_refund(refund: Refund) -> Call:
     """Build the call that asks where a refund stands."""
-    adapter, psp_id, charge = adapter_of(refund.charge.psp_account), refund.psp_id or "", refund.charge
-    return Call(charge.psp_account_id, charge.event_id, charge.pk, lambda: adapter.fetch(ObjectKind.REFUND, psp_id))
+    psp_id, charge = refund.psp_id or "", refund.charge
+    run = _with_adapter(charge.psp_account, lambda adapter: lambda: adapter.fetch(ObjectKind.REFUND, psp_id))
+    return Call(charge.psp_account_id, charge.event_id, charge.pk, run)
 
 
 def _charge_of_session(adapter: Adapter, session_id: str) -> Result:
@@ -171,7 +205,9 @@ def _sender(
             )
             return lambda: adapter.create_hosted_session(context, page)
         case _K.CONFIRM:
-            confirmation = ConfirmRequest(token or event.psp_saved_method, return_url, event.psp_customer)
+            # A fresh token comes from a buyer who is there; only the saved method is charged without one.
+            customer = "" if token else event.psp_customer
+            confirmation = ConfirmRequest(token or event.psp_saved_method, return_url, customer)
             return lambda: adapter.confirm(context, psp_id, confirmation)
         case _K.CAPTURE:
             return lambda: adapter.capture(context, psp_id, amount, currency)

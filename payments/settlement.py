@@ -23,7 +23,7 @@ from payments.appliers.batch import Batch, PspMismatch, Report
 from payments.models import PaymentEvent, PaymentOrder
 from payments.models.bulk import StaleRows
 from payments.outbox import Fact
-from payments.psp.base import ObjectKind
+from payments.psp.base import ObjectKind, ObjectStatus
 from wallet import movements
 
 log = structlog.get_logger(__name__)
@@ -83,7 +83,9 @@ def _apply_one(batch: Batch, report: Report) -> None:
             refunds.apply_by_psp_id(batch, report.result.snapshot)
         elif report.charge_id is not None and report.result.snapshot is not None:
             # Nobody holds the operation any more (or there is none), but what the PSP said of the charge still counts.
-            charges.apply(batch, batch.charges[report.charge_id], report.result.snapshot, answers_own_call=False)
+            charge = batch.charges[report.charge_id]
+            if not _is_stale_decline(report, charge.status):
+                charges.apply(batch, charge, report.result.snapshot, answers_own_call=False)
     except PspMismatch as mismatch:
         log.error("psp_mismatch", charge_id=report.charge_id, detail=str(mismatch))
         if operation is not None:
@@ -92,6 +94,16 @@ def _apply_one(batch: Batch, report: Report) -> None:
         charge = batch.charges[report.charge_id]
         operations.close_overtaken(batch, charge)
         charges.stop_polling(batch, charge)
+
+
+def _is_stale_decline(report: Report, status: str) -> bool:
+    """Say whether a decline may be older than what we know: the charge has moved on since the question was put.
+
+    A decline is the one state that an object at the PSP leaves again. What is passed over here is asked for again by
+    the poll of a charge under way.
+    """
+    declined = report.result.snapshot is not None and report.result.snapshot.status == ObjectStatus.DECLINED
+    return declined and report.charge_status not in ("", status)
 
 
 def commit_batch(batch: Batch, before: Mapping[int, str]) -> None:

@@ -24,6 +24,8 @@ class Report:
 
     `operation_id` and `fence` are given when the report answers a call of ours; the fence tells whether the caller
     still held the operation. `charge_id` is empty only for an operation on a whole checkout (saving a method).
+    `sent_before`: an earlier call of the operation may have had an effect. `charge_status` is where the charge stood
+    when the question was put; empty when that is not known.
     """
 
     event_id: int
@@ -31,6 +33,8 @@ class Report:
     result: Result
     operation_id: int | None = None
     fence: int = 0
+    sent_before: bool = False
+    charge_status: str = ""
 
 
 @dataclass(slots=True)

@@ -31,7 +31,8 @@ def apply(batch: Batch, operation: PspOperation, report: Report) -> None:
     operation.error_message = result.error.message[:500] if result.error else ""
     if result.outcome == Outcome.NOT_EXECUTED and operation.error_code != NOT_WANTED:
         policy = retries.CANCEL if operation.kind == _K.CANCEL else retries.NOT_EXECUTED
-        again(batch, operation, policy, _STATE.PREPARED)
+        # That this try did nothing says nothing of an earlier one whose answer was lost.
+        again(batch, operation, policy, _STATE.UNKNOWN if report.sent_before else _STATE.PREPARED)
     elif result.outcome == Outcome.UNKNOWN:
         if result.error and result.error.stored_by_psp:
             # The PSP repeats this error for the key. The next call asks first, and a new try needs a new key.
@@ -43,7 +44,9 @@ def apply(batch: Batch, operation: PspOperation, report: Report) -> None:
         _saving_needs_action(batch, operation, result)
     elif operation.kind in (_K.CANCEL, _K.REFUND) and result.outcome == Outcome.PENDING:
         again(batch, operation, retries.BUYER, _STATE.UNKNOWN)
-    elif operation.kind in (_K.CANCEL, _K.REFUND) and result.outcome == Outcome.DECLINED and result.snapshot is None:
+    elif result.outcome == Outcome.DECLINED and (
+        operation.kind == _K.CANCEL or (operation.kind == _K.REFUND and result.snapshot is None)
+    ):
         # Neither done nor explained by a state: nothing may be assumed, a person looks.
         surrender(batch, operation, operation.error_code or "declined", operation.error_message)
     else:
