@@ -9,10 +9,11 @@ import pytest
 from django.db import DatabaseError
 
 from config import seam
-from payments import cancellations, escalations, executor, retries, settlement
+from payments import cancellations, escalations, executor, retries
 from payments.models import Charge, OutboxMessage, PaymentEvent, PspAccount, PspOperation, Refund
 from tests.factories import PspAccountFactory
 from tests.shop import Shop
+from wallet import movements
 
 
 def _cancel_then_late_money(shop: Shop, token: str = "pm_sandbox_late_success") -> PaymentEvent:
@@ -33,7 +34,7 @@ def test_a_report_that_cannot_be_written_ends_in_front_of_a_person(
     def broken(*_args: object, **_named: object) -> None:
         raise DatabaseError("the books are broken for this one")
 
-    monkeypatch.setattr(settlement.movements, "record", broken)
+    monkeypatch.setattr(movements, "record", broken)
     for _ in range(retries.UNKNOWN.max_tries + 2):
         executor.execute()
         shop.pass_time(timedelta(minutes=5))
@@ -52,14 +53,14 @@ def test_a_report_that_cannot_be_written_ends_in_front_of_a_person(
 def test_one_broken_report_does_not_hold_up_the_others(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     events = [shop.buy(1000 + n) for n in range(5)]
     poison = events[2].pk
-    real = settlement.movements.record
+    real = movements.record
 
-    def broken_for_one(movements: Any, **named: Any) -> Any:
-        if any(f"{1000 + 2}" in str(line[2]) for movement in movements for line in movement.lines):
+    def broken_for_one(batch: Any, **named: Any) -> Any:
+        if any(f"{1000 + 2}" in str(line[2]) for movement in batch for line in movement.lines):
             raise DatabaseError("poison")
-        return real(movements, **named)
+        return real(batch, **named)
 
-    monkeypatch.setattr(settlement.movements, "record", broken_for_one)
+    monkeypatch.setattr(movements, "record", broken_for_one)
     shop.work(rounds=4)
     for event in events:
         event.refresh_from_db()
