@@ -35,6 +35,7 @@ BACKLOG = 1200
 BULK = 100
 SELLERS = 50
 SETTLE_SECONDS = 180.0
+WORKERS = ("worker", "sweeper")
 
 
 @dataclass(slots=True)
@@ -59,9 +60,9 @@ class Run:
         """Return the median over the rounds."""
         return statistics.median(self.figures[name])
 
-    def cpu(self) -> tuple[float, float]:
-        """Return CPU seconds so far of our processes and of PostgreSQL."""
-        ours = [self.stack.supervisor.pid(name) for name in ("web", "worker", "sweeper")]
+    def cpu(self, *names: str) -> tuple[float, float]:
+        """Return CPU seconds so far of some of our processes and of PostgreSQL."""
+        ours = [self.stack.supervisor.pid(name) for name in names]
         database = self.stack.supervisor.pid("postgres")
         return cpu.seconds_of(pid for pid in ours if pid), cpu.seconds_of([database] if database else [])
 
@@ -83,7 +84,7 @@ def checkout(run: Run) -> dict[str, Any]:
 
 
 def accept(run: Run, seconds: float) -> None:
-    """Post single checkouts; the worker is held back, so that only acceptance is measured."""
+    """Post single checkouts. Worker and sweeper are stopped, so that only acceptance is measured."""
 
     def request() -> bytes:
         body = checkout(run)
@@ -94,9 +95,9 @@ def accept(run: Run, seconds: float) -> None:
         }
         return load.http("POST", "/api/v1/payments", headers=headers, body=json.dumps(body).encode())
 
-    before = run.cpu()
+    before = run.cpu("web")
     result = load.run(run.web, request, expect=201, seconds=seconds)
-    after = run.cpu()
+    after = run.cpu("web")
     fail_on(result)
     run.note("accepted_per_second", result.per_second)
     run.note("accept_p50_ms", result.quantile(0.5) * 1000)
@@ -155,15 +156,17 @@ def settle(run: Run) -> None:
     """Let the worker pay what was accepted: register, confirm at the PSP, settle, post. Until nothing is left."""
     with psycopg.connect(run.superuser_url, autocommit=True) as database:
         waiting = _waiting(database)
-        before, started = run.cpu(), time.perf_counter()
+        run.stack.start_processes(WORKERS)
+        before, started = run.cpu(*WORKERS), time.perf_counter()
         database.execute("UPDATE payments_pspaccount SET paused_until = NULL")
         _ring(run)
         while _waiting(database):
             if time.perf_counter() - started > SETTLE_SECONDS:
                 raise SystemExit(f"{_waiting(database)} payments were not settled within {SETTLE_SECONDS} s")
             time.sleep(0.02)
-        seconds, after = time.perf_counter() - started, run.cpu()
+        seconds, after = time.perf_counter() - started, run.cpu(*WORKERS)
         _hold(database)
+        run.stack.supervisor.stop(WORKERS)
     run.note("settled_per_second", waiting / seconds)
     run.note("settle_cpu_ms_worker", (after[0] - before[0]) * 1000 / waiting)
     run.note("settle_cpu_ms_postgres", (after[1] - before[1]) * 1000 / waiting)
@@ -366,6 +369,7 @@ def main() -> None:
     with started() as run:
         _open_shop(run)
         for number in range(options.rounds):
+            run.stack.supervisor.stop(WORKERS)
             _say(f"round {number + 1} of {options.rounds}")
             nothing(run, options.seconds)
             accept(run, options.seconds)
