@@ -57,10 +57,11 @@ def _start(batch: Batch, event_id: int, charges: list[Charge], token: str) -> No
     several = len(charges) > 1
     if several:
         # A token pays once: save the method first, then pay every charge with the saved one.
-        saving = new_operation(_K.SAVE_METHOD, event, charges[0], now=now, parameters={"token": token})
+        parameters: dict[str, object] = {"token": token, "customer": event.psp_customer}
+        saving = new_operation(_K.SAVE_METHOD, event, charges[0], now=now, parameters=parameters)
         saving.charge = None
         batch.new_operations.append(saving)
-        event.psp_customer = event.psp_saved_method = ""
+        event.psp_saved_method = ""
     for charge in charges:
         unregistered = not charge.psp_id
         if unregistered:

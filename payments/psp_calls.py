@@ -178,7 +178,9 @@ def _sender(
     token = str(operation.parameters.get("token", ""))
     return_url = checkout_links.return_address(event.public_id)
     if charge is None:
-        return lambda: adapter.save_method(context, token, return_url)
+        # What was registered for a customer can be paid with that customer's methods only: another try keeps it.
+        customer = str(operation.parameters.get("customer", ""))
+        return lambda: adapter.save_method(context, token, return_url, customer)
     currency, psp_id, session_id = charge.currency_id, charge.psp_id or "", charge.session_id
     capture_later = event.capture == PaymentEvent.Capture.MANUAL
     methods = tuple(event.payment_method_types)

@@ -30,7 +30,7 @@ def apply(batch: Batch, refund: Refund, snapshot: Snapshot) -> None:
         # After settlement the money is back at the PSP and still the buyer's: a person decides (DESIGN: movements).
         refund.failed()
         verb = movements.refund_returned
-    elif snapshot.status == ObjectStatus.FAILED and refund.status == Refund.Status.PENDING:
+    elif refund.status == Refund.Status.PENDING and snapshot.status in (ObjectStatus.FAILED, ObjectStatus.CANCELLED):
         refund.failed()
         batch.changed_refunds.add(refund.pk)
         batch.touched_events.add(charge.event_id)

@@ -197,6 +197,21 @@ def test_a_refund_on_its_way_is_followed_until_it_has_arrived(shop: Shop) -> Non
     shop.check()
 
 
+@pytest.mark.parametrize("status", [ObjectStatus.FAILED, ObjectStatus.CANCELLED])
+def test_a_refund_that_will_not_arrive_is_put_in_front_of_a_person(shop: Shop, status: ObjectStatus) -> None:
+    event = _late_success(shop)
+    shop.notify()
+    executor.execute()
+    (call,) = [call for call in executor.claim(10) if call.operation_id is not None]
+    result = call.run()
+    assert result.snapshot is not None
+    executor.settle(
+        [(call, replace(result, outcome=Outcome.DECLINED, snapshot=replace(result.snapshot, status=status)))]
+    )
+    assert Refund.objects.get(charge__event=event).status == Refund.Status.FAILED
+    assert PspOperation.objects.get(event=event, kind="refund").state == "DEAD"
+
+
 def test_one_expiry_that_fails_holds_up_no_other(shop: Shop, monkeypatch: Any) -> None:
     events = [shop.buy(1000, token="") for _ in range(2)]
     shop.pass_time(timedelta(hours=25))
@@ -210,3 +225,24 @@ def test_one_expiry_that_fails_holds_up_no_other(shop: Shop, monkeypatch: Any) -
     monkeypatch.setattr(cancellations, "cancel", cancel)
     cancellations.expire_due(now=seam.now())
     assert [PaymentEvent.objects.get(pk=event.pk).status for event in events] == ["requires_payment_method", "expired"]
+
+
+def test_several_declined_charges_can_be_paid_with_another_method(shop: Shop) -> None:
+    event = shop.buy(1000, 2000, charge_mode="per_order", token="pm_card_chargeCustomerFail")
+    shop.work()
+    event.refresh_from_db()
+    assert event.status == "failed"
+    processing.process(event.pk, "pm_card_visa", now=seam.now())
+    shop.settle_down()
+    event.refresh_from_db()
+    assert event.status == "succeeded"
+    shop.check()
+
+
+def test_one_of_several_declined_charges_is_tried_again_with_the_buyer_there(shop: Shop) -> None:
+    event = shop.buy(1000, 2000, charge_mode="per_order", token="pm_card_chargeCustomerFail")
+    shop.work()
+    processing.process(event.pk, "pm_card_authenticationRequired", order_id=shop.orders(event)[0].pk, now=seam.now())
+    shop.work()
+    event.refresh_from_db()
+    assert event.status == "requires_action", "asked for, not refused as if nobody were there"

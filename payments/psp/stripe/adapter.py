@@ -93,22 +93,23 @@ class StripeAdapter:
         )
         return translated(answer, ObjectKind.SESSION, CREATED)
 
-    def save_method(self, context: CallContext, token: str, return_url: str) -> Result:
-        """Attach a token to a new customer for off-session use: customer, SetupIntent, confirmation.
+    def save_method(self, context: CallContext, token: str, return_url: str, customer: str = "") -> Result:
+        """Attach a token to a customer, a new one by default, for off-session use: customer, SetupIntent, confirmation.
 
         Each of the three calls has a key of its own that derives from the operation's, so a repetition as a
         whole repeats what was done and goes on where it broke off.
         """
         metadata = _metadata(context)
-        customer = self._wire.call(
-            "customers.create",
-            lambda: self._v1.customers.create({"metadata": metadata}, _options(context, ":customer")),
-        )
-        if isinstance(customer, Refusal):
-            return result_of_refusal(customer)
-        customer_id = text_or_empty(customer.body, "id")
+        if not customer:
+            made = self._wire.call(
+                "customers.create",
+                lambda: self._v1.customers.create({"metadata": metadata}, _options(context, ":customer")),
+            )
+            if isinstance(made, Refusal):
+                return result_of_refusal(made)
+            customer = text_or_empty(made.body, "id")
         setup: SetupIntentCreateParams = {
-            "customer": customer_id,
+            "customer": customer,
             "usage": "off_session",
             "metadata": metadata,
         }
