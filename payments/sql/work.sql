@@ -23,7 +23,7 @@ BEGIN
            AND NOT EXISTS (SELECT 1 FROM payments_pspaccount a
                             WHERE a.id = o.psp_account_id
                               AND (a.paused_until > at
-                                   OR a.call_tokens + extract(epoch FROM at - a.refilled_at) * a.calls_per_second < 1))
+                                   OR a.call_tokens + greatest(extract(epoch FROM at - a.refilled_at), 0) * a.calls_per_second < 1))
          ORDER BY o.lane, o.due_at LIMIT p_limit
            FOR UPDATE OF o SKIP LOCKED) d;
     IF found IS NULL THEN RETURN; END IF;
@@ -77,7 +77,8 @@ BEGIN
            AND NOT EXISTS (SELECT 1 FROM payments_pspaccount a
                             WHERE a.id = c.psp_account_id
                               AND (a.paused_until > at
-                                   OR a.poll_tokens + extract(epoch FROM at - a.refilled_at) * a.polls_per_minute / 60 < 1))
+                                   OR a.poll_tokens
+                                      + greatest(extract(epoch FROM at - a.refilled_at), 0) * a.polls_per_minute / 60 < 1))
          ORDER BY c.due_at LIMIT p_limit
            FOR UPDATE OF c SKIP LOCKED) d;
     IF found IS NULL THEN RETURN; END IF;
