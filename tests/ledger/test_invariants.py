@@ -53,6 +53,7 @@ CORRUPTIONS = {
         "ALTER TABLE ledger_balance DROP CONSTRAINT balance_stays_above_its_floor",
         "UPDATE ledger_balance SET floor = 100000 WHERE account_id = {ann}",
     ],
+    "runtime_role_cannot_write_the_books": ["GRANT INSERT ON ledger_entry TO florin_app"],
     "reversal_negates": [
         (
             "UPDATE ledger_entry SET amount = amount + 1 WHERE transaction_id ="
