@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from payments.psp.base import (
     CallContext,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
         PaymentIntentCaptureParams,
         PaymentIntentConfirmParams,
         PaymentIntentCreateParams,
+        PaymentIntentRetrieveParams,
         RefundCreateParams,
         SetupIntentConfirmParams,
         SetupIntentCreateParams,
@@ -79,7 +81,8 @@ class StripeAdapter:
         if request.customer:
             params["customer"] = request.customer
         answer = self._wire.call(
-            "payment_intents.create", lambda: self._v1.payment_intents.create(params, _options(context))
+            "payment_intents.create",
+            lambda: self._wire.raw("post", "/v1/payment_intents", params, context.idempotency_key),
         )
         return translated(answer, ObjectKind.CHARGE, CREATED)
 
@@ -143,7 +146,7 @@ class StripeAdapter:
             params["off_session"] = True
         answer = self._wire.call(
             "payment_intents.confirm",
-            lambda: self._v1.payment_intents.confirm(psp_id, params, _options(context)),
+            lambda: self._wire.raw("post", f"{_intent(psp_id)}/confirm", params, context.idempotency_key),
         )
         return translated(answer, ObjectKind.CHARGE, PAID, refused_as=FailureCode.PAYMENT_METHOD_UNUSABLE)
 
@@ -211,9 +214,8 @@ class StripeAdapter:
         """Ask what an object is now. SUCCEEDED means that Stripe answered; the snapshot says what."""
         match kind:
             case ObjectKind.CHARGE:
-                return self._fetched(
-                    kind, lambda: self._v1.payment_intents.retrieve(psp_id, {"expand": ["latest_charge"]})
-                )
+                params: PaymentIntentRetrieveParams = {"expand": ["latest_charge"]}
+                return self._fetched(kind, lambda: self._wire.raw("get", _intent(psp_id), params))
             case ObjectKind.SESSION:
                 expand = ["payment_intent.latest_charge", "setup_intent"]
                 return self._fetched(kind, lambda: self._v1.checkout.sessions.retrieve(psp_id, {"expand": expand}))
@@ -245,6 +247,10 @@ class StripeAdapter:
                 outcome = CANCELLED.get(fetched.snapshot.status, Outcome.DECLINED)
                 return replace(result, outcome=outcome, snapshot=fetched.snapshot)
         return result
+
+
+def _intent(psp_id: str) -> str:
+    return f"/v1/payment_intents/{quote(psp_id, safe='')}"
 
 
 def _options(context: CallContext, suffix: str = "") -> "RequestOptions":

@@ -12,16 +12,13 @@ import contextlib
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from http.cookiejar import DefaultCookiePolicy
 from typing import Final
 
-import requests
 import stripe
 from django.conf import settings
-from requests.adapters import HTTPAdapter
 from urllib3.exceptions import (
     ConnectTimeoutError,
-    MaxRetryError,
+    LocationValueError,
     NewConnectionError,
     ProxyError,
     ReadTimeoutError,
@@ -31,20 +28,15 @@ from urllib3.exceptions import SSLError as TLSError
 from config import seam
 from payments.psp.base import CallError, ErrorCode, Outcome, Result
 from payments.psp.stripe.fields import Json, child, text_or_empty
+from payments.psp.stripe.transport import PooledClient, RefusedLocallyError
 
 API_VERSION: Final = "2026-10-28.endive"
 DEFAULT_BASE_URL: Final = "https://api.stripe.com"
-POOL_SIZE: Final = 64
 MAX_MESSAGE_LENGTH: Final = 500
 MAX_RETRY_AFTER_SECONDS: Final = 3600.0
 
-# requests refuses these before it opens a connection.
-_REFUSED_LOCALLY: Final = (
-    requests.exceptions.InvalidURL,
-    requests.exceptions.MissingSchema,
-    requests.exceptions.InvalidSchema,
-    requests.exceptions.InvalidHeader,
-)
+# Telemetry would write a file into the home directory and tell Stripe how long each call took.
+stripe.enable_telemetry = False
 
 # The error shows the intent itself, and that says more than the refusal.
 _UNEXPECTED_STATES: Final = ("payment_intent_unexpected_state", "setup_intent_unexpected_state")
@@ -79,16 +71,27 @@ class Wire:
 
     def __init__(self, api_key: str, base_url: str) -> None:
         address = base_url.rstrip("/") or DEFAULT_BASE_URL
-        self.v1 = stripe.StripeClient(
+        self._client = stripe.StripeClient(
             api_key,
             base_addresses={"api": address},
             max_network_retries=0,
             stripe_version=API_VERSION,
-            http_client=stripe.RequestsClient(
-                timeout=(settings.PSP_CONNECT_TIMEOUT_SECONDS, settings.PSP_READ_TIMEOUT_SECONDS),
-                session=_session(address),
+            http_client=PooledClient(
+                address,
+                connect_seconds=settings.PSP_CONNECT_TIMEOUT_SECONDS,
+                read_seconds=settings.PSP_READ_TIMEOUT_SECONDS,
             ),
-        ).v1
+        )
+        self.v1 = self._client.v1
+
+    def raw(self, method: str, path: str, params: Mapping[str, object], key: str = "") -> stripe.StripeResponse:
+        """Send a request through the SDK without building its objects: most of a call's CPU, and we read JSON.
+
+        The caller types `params` with the SDK's own parameter types. `key` is the idempotency key of a POST.
+        """
+        options = {"idempotency_key": key} if key else {}
+        answer: stripe.StripeResponse = self._client.raw_request(method, path, **params, **options)
+        return answer
 
     def call(self, operation: str, send: Callable[[], object]) -> Answer | Refusal:
         """Make one call and say what came of it. Raises nothing but programming errors."""
@@ -101,22 +104,10 @@ class Wire:
             return _refused(problem)
         except _STUMBLES as problem:
             return _unknown(ErrorCode.UNEXPECTED_ANSWER, f"{type(problem).__name__}: {problem}")
-        response = answer.last_response if isinstance(answer, stripe.StripeObject) else None
-        if response is None or not isinstance(response.data, Mapping):
+        response = answer.last_response if isinstance(answer, stripe.StripeObject) else answer
+        if not isinstance(response, stripe.StripeResponse) or not isinstance(response.data, Mapping):
             return _unknown(ErrorCode.UNEXPECTED_ANSWER, "the answer is not an object")
         return Answer(response.data, response.request_id or "")
-
-
-def _session(address: str) -> requests.Session:
-    session = requests.Session()
-    session.trust_env = False  # else a .netrc would replace our credentials, and each call would look for it
-    session.proxies = requests.utils.get_environ_proxies(address)
-    session.max_redirects = 0
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    pool = HTTPAdapter(pool_connections=1, pool_maxsize=POOL_SIZE, max_retries=0)
-    session.mount("https://", pool)
-    session.mount("http://", pool)
-    return session
 
 
 def _unknown(code: ErrorCode, message: str, status: int | None = None) -> Refusal:
@@ -126,36 +117,25 @@ def _unknown(code: ErrorCode, message: str, status: int | None = None) -> Refusa
 def _broken_wire(problem: stripe.APIConnectionError) -> Refusal:
     cause = problem.__cause__
     message = f"{type(cause).__name__}: {cause}"[:MAX_MESSAGE_LENGTH]
-    if isinstance(cause, _REFUSED_LOCALLY):
+    if isinstance(cause, (RefusedLocallyError, LocationValueError)):
         return Refusal(Outcome.NOT_EXECUTED, CallError(ErrorCode.MISCONFIGURED, type(cause).__name__), {})
     if _never_connected(cause):
         return Refusal(Outcome.NOT_EXECUTED, CallError(ErrorCode.UNREACHABLE, message), {})
-    return _unknown(ErrorCode.TIMEOUT if _timed_out(cause) else ErrorCode.CONNECTION_BROKEN, message)
+    return _unknown(ErrorCode.TIMEOUT if isinstance(cause, ReadTimeoutError) else ErrorCode.CONNECTION_BROKEN, message)
 
 
-def _never_connected(cause: BaseException | None) -> bool:
+def _never_connected(reason: BaseException | None) -> bool:
     """Say whether it is proven that no byte of the request was sent: there was no connection to send it on.
 
     With redirects and retries switched off, the first connection is the only one, so these exceptions can
     only come from before the request was written. A timeout of the TLS handshake is reported as a read
     timeout: not proven.
     """
-    if not isinstance(cause, requests.ConnectionError):
-        return False
-    reason = cause.args[0] if cause.args else None
-    if isinstance(reason, MaxRetryError):
-        reason = reason.reason
     if isinstance(reason, ProxyError):
         reason = reason.original_error
     if isinstance(reason, TLSError):  # the certificate is checked in the handshake, before the request
         return bool(reason.args) and isinstance(reason.args[0], ssl.SSLCertVerificationError)
     return isinstance(reason, (NewConnectionError, ConnectTimeoutError))
-
-
-def _timed_out(cause: BaseException | None) -> bool:
-    # While the body is read, requests wraps the timeout in a ConnectionError.
-    inner = cause.args[0] if cause is not None and cause.args else None
-    return isinstance(cause, requests.Timeout) or isinstance(inner, ReadTimeoutError)
 
 
 def _refused(problem: stripe.StripeError) -> Refusal:
