@@ -85,7 +85,8 @@ def rings_again(queue: str, *, within_seconds: float) -> bool:
 
 def _ring(queue: str) -> None:
     def call() -> None:
-        with _redis().pipeline(transaction=True) as commands:
+        # In this order, but not as one: whoever leaves the door looks at the bell after it (`rings_again`).
+        with _redis().pipeline(transaction=False) as commands:
             commands.set(_bell(queue), "1", nx=True, ex=_COALESCE_SECONDS)
             commands.exists(_door(queue))
             is_first, is_attended = commands.execute()

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from uuid import UUID
 
 from django.conf import settings
@@ -20,10 +20,18 @@ from django.db import connection
 from config import seam
 from payments import doorbell, fees, representations
 from payments.callers import Caller, SellerTerms
+from payments.drafts import DraftCharge, DraftOrder, DraftPayment
 from payments.errors import InvalidState
-from payments.models import Charge, PaymentEvent, PaymentOrder, PspOperation
+from payments.models import PaymentEvent, PaymentOrder, PspOperation
 
 MAX_PAYMENTS_PER_CALL = 500
+
+# Members of an enumeration as plain texts: what reads them asks for each several times a payment.
+_PROCESSING: Final = str(PaymentEvent.Status.PROCESSING)
+_REQUIRES_PAYMENT_METHOD: Final = str(PaymentEvent.Status.REQUIRES_PAYMENT_METHOD)
+_EXECUTING: Final = str(PaymentOrder.Status.EXECUTING)
+_NOT_STARTED: Final = str(PaymentOrder.Status.NOT_STARTED)
+_PER_ORDER: Final = str(PaymentEvent.ChargeMode.PER_ORDER)
 
 Outcome = Literal["created", "replayed", "exists", "checkout_conflict", "key_reused"]
 
@@ -113,7 +121,7 @@ def _write(caller: Caller, payments: Mapping[int, NewPayment], *, now: datetime)
         items.append(item)
         bodies[number] = body
     with connection.cursor() as cursor:
-        cursor.execute("SELECT * FROM payments_accept(%s::jsonb, %s)", [json.dumps(items), now])
+        cursor.execute("SELECT * FROM payments_accept(%s::jsonb, %s)", [_compact(items), now])
         rows = cursor.fetchall()
     return {
         number: _answer(payments[number], bodies[number], outcome, _Stored(*stored))
@@ -135,26 +143,18 @@ def _item(number: int, caller: Caller, payment: NewPayment, *, now: datetime) ->
     """Build everything that accepting one payment writes, and the body of its answer."""
     total = sum(order.amount_minor for order in payment.orders)
     paid_at_once = bool(payment.token)
-    order_status = PaymentOrder.Status.EXECUTING if paid_at_once else PaymentOrder.Status.NOT_STARTED
-    expires_at = now + timedelta(hours=settings.CHECKOUT_EXPIRES_AFTER_HOURS)
-    event = PaymentEvent(
+    order_status = _EXECUTING if paid_at_once else _NOT_STARTED
+    event = DraftPayment(
         public_id=seam.new_uuid(),
-        book_id=caller.book_id,
         checkout_id=payment.checkout_id,
-        fingerprint=content_fingerprint(payment),
-        status=PaymentEvent.Status.PROCESSING if paid_at_once else PaymentEvent.Status.REQUIRES_PAYMENT_METHOD,
+        status=_PROCESSING if paid_at_once else _REQUIRES_PAYMENT_METHOD,
         currency_id=payment.currency,
         amount_minor=total,
         charge_mode=payment.charge_mode,
         capture=payment.capture,
-        buyer=dict(payment.buyer),
-        payment_method_types=list(payment.method_types),
-        return_url=payment.return_url,
-        metadata=dict(payment.metadata),
-        version=1,
+        buyer=payment.buyer,
+        metadata=payment.metadata,
         created_at=now,
-        updated_at=now,
-        expiry_due_at=expires_at,
     )
     shares = fees.platform_fees(
         [
@@ -162,36 +162,28 @@ def _item(number: int, caller: Caller, payment: NewPayment, *, now: datetime) ->
             for order in payment.orders
         ]
     )
-    per_order = payment.charge_mode == PaymentEvent.ChargeMode.PER_ORDER
+    per_order = payment.charge_mode == _PER_ORDER
     amounts = [order.amount_minor for order in payment.orders] if per_order else [total]
-    charges = [
-        Charge(public_id=seam.new_uuid(), currency_id=payment.currency, amount_minor=amount) for amount in amounts
-    ]
+    charges = [DraftCharge(seam.new_uuid(), amount) for amount in amounts]
     orders = [
-        PaymentOrder(
+        DraftOrder(
             public_id=seam.new_uuid(),
-            seller_id=order.seller.id,
             charge=charges[position if per_order else 0],
+            seller_id=order.seller.id,
             position=position,
             reference=order.reference,
             status=order_status,
             currency_id=payment.currency,
             amount_minor=order.amount_minor,
             fee_minor=share,
-            captured_minor=0,
-            refunded_minor=0,
-            ledger_updated=False,
-            wallet_updated=False,
             description=order.description,
-            metadata=dict(order.metadata),
-            created_at=now,
-            updated_at=now,
+            metadata=order.metadata,
         )
         for position, (order, share) in enumerate(zip(payment.orders, shares, strict=True))
     ]
     sellers = {order.seller.id: order.seller.public_id for order in payment.orders}
     shown = representations.payment(event, orders, sellers=sellers)
-    body = json.dumps(shown, separators=(",", ":"), ensure_ascii=False)
+    body = _compact(shown)
     return {
         "item": number,
         "book": caller.book_id,
@@ -202,17 +194,17 @@ def _item(number: int, caller: Caller, payment: NewPayment, *, now: datetime) ->
         "event": {
             "public_id": str(event.public_id),
             "checkout_id": event.checkout_id,
-            "fingerprint": event.fingerprint.hex(),
+            "fingerprint": content_fingerprint(payment).hex(),
             "status": event.status,
             "currency": payment.currency,
             "amount_minor": total,
             "charge_mode": event.charge_mode,
             "capture": event.capture,
             "buyer": event.buyer,
-            "payment_method_types": event.payment_method_types,
-            "return_url": event.return_url,
+            "payment_method_types": payment.method_types,
+            "return_url": payment.return_url,
             "metadata": event.metadata,
-            "expiry_due_at": expires_at.isoformat(),
+            "expiry_due_at": (now + timedelta(hours=settings.CHECKOUT_EXPIRES_AFTER_HOURS)).isoformat(),
         },
         "charges": [
             {
@@ -243,7 +235,7 @@ def _item(number: int, caller: Caller, payment: NewPayment, *, now: datetime) ->
     }, body
 
 
-def _operations(caller: Caller, payment: NewPayment, charges: Sequence[Charge]) -> list[dict[str, Any]]:
+def _operations(caller: Caller, payment: NewPayment, charges: Sequence[DraftCharge]) -> list[dict[str, Any]]:
     """Decide the PSP calls of a payment that came with a token.
 
     One charge: register, then confirm. Several: a token pays once, so the method is saved first, and the charges are
@@ -280,6 +272,10 @@ def _operations(caller: Caller, payment: NewPayment, charges: Sequence[Charge]) 
                 }
             )
     return calls
+
+
+# One encoder for all: `json.dumps` with options makes a new one for each document.
+_compact: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 def content_fingerprint(payment: NewPayment) -> bytes:

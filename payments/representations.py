@@ -1,7 +1,7 @@
 """Rows as the API shows them: pure functions from model instances to dictionaries.
 
 The same functions make the answer of a POST, of a GET, the body of a webhook and the stored answer of a
-replay, so a payment never looks different in two places. They work on instances that are not saved yet, and
+replay, so a payment never looks different in two places. They work on drafts that are not written yet, and
 run no query: whoever calls them has loaded what is needed (`order.charge`, the sellers' public ids). Key
 order is part of the contract.
 """
@@ -20,6 +20,7 @@ from ledger.ids import public_id
 from ledger.models import Book
 from ledger.money import format_minor
 from payments import checkout_links
+from payments.drafts import DraftOrder, DraftPayment
 from payments.models import (
     Charge,
     FeePlan,
@@ -52,7 +53,12 @@ def timestamp(at: datetime) -> str:
     return f"{at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
 
 
-def payment(event: PaymentEvent, orders: Sequence[PaymentOrder], *, sellers: Mapping[int, UUID]) -> Object:
+def payment(
+    event: PaymentEvent | DraftPayment,
+    orders: Sequence[PaymentOrder] | Sequence[DraftOrder],
+    *,
+    sellers: Mapping[int, UUID],
+) -> Object:
     """Show a payment with its orders; `sellers` maps the orders' seller ids to public ids."""
     currency, token = event.currency_id, checkout_links.token_for(event.public_id)
     own_id = public_id("pay", event.public_id)
@@ -83,14 +89,18 @@ def payment(event: PaymentEvent, orders: Sequence[PaymentOrder], *, sellers: Map
     }
 
 
-def _next_action(event: PaymentEvent, orders: Sequence[PaymentOrder]) -> Object | None:
+def _next_action(
+    event: PaymentEvent | DraftPayment, orders: Sequence[PaymentOrder] | Sequence[DraftOrder]
+) -> Object | None:
     """Return what the buyer must do: for the method that is being saved, else for the first charge that waits."""
     waiting = [order.charge.next_action for order in orders if order.charge.next_action]
     found: Object | None = event.next_action or (waiting[0] if waiting else None)
     return found
 
 
-def payment_order(order: PaymentOrder, event: PaymentEvent, *, seller_public_id: UUID, own: str = "") -> Object:
+def payment_order(
+    order: PaymentOrder | DraftOrder, event: PaymentEvent | DraftPayment, *, seller_public_id: UUID, own: str = ""
+) -> Object:
     """Show one order; `order.charge` must be loaded. `own`: the payment's id where it is written already."""
     currency = order.currency_id
     return {

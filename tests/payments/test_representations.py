@@ -10,6 +10,7 @@ import pytest
 
 from payments import representations
 from payments.checkout_links import is_token_of, token_for
+from payments.drafts import DraftCharge, DraftOrder, DraftPayment
 from payments.models import Charge, PaymentEvent, PaymentOrder
 
 AT = datetime(2026, 11, 21, 12, 0, 0, 123456, tzinfo=UTC)
@@ -82,3 +83,36 @@ def test_a_token_opens_one_payment_for_one_purpose() -> None:
     for wrong in ("", token[:-1], token + "A", token_for(OTHER), token_for(PAYMENT, "form"), "é" * 43, "\ud800"):
         assert not is_token_of(wrong, PAYMENT)
     assert not is_token_of(token, PAYMENT, "form")
+
+
+def test_a_draft_looks_like_the_row_that_it_becomes() -> None:
+    draft = DraftPayment(
+        public_id=PAYMENT,
+        checkout_id="c",
+        status="processing",
+        currency_id="KWD",
+        amount_minor=1500,
+        charge_mode="single",
+        capture="automatic",
+        buyer={"id": "u"},
+        metadata={"a": "b"},
+        created_at=AT,
+    )
+    part = DraftOrder(
+        public_id=OTHER,
+        charge=DraftCharge(OTHER, 1500),
+        seller_id=1,
+        position=0,
+        reference="line",
+        status="EXECUTING",
+        currency_id="KWD",
+        amount_minor=1500,
+        fee_minor=150,
+        description="Teapot",
+        metadata={"c": "d"},
+    )
+    row = event(status="processing", buyer={"id": "u"}, metadata={"a": "b"})
+    line = order(reference="line", status="EXECUTING", description="Teapot", metadata={"c": "d"})
+    assert representations.payment(draft, [part], sellers={1: OTHER}) == representations.payment(
+        row, [line], sellers={1: OTHER}
+    )
