@@ -14,11 +14,12 @@ from contextlib import ExitStack
 import structlog
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import prefetch_related_objects
 
 from config import seam
 from payments import doorbell, notifications, psp_calls, settlement, work
 from payments.breaker import note_health
-from payments.models import Charge, PspOperation
+from payments.models import Charge, PspAccount, PspOperation
 from payments.psp.base import CallError, Outcome, Result
 from payments.psp_calls import Call
 
@@ -26,19 +27,23 @@ log = structlog.get_logger(__name__)
 CLAIM_AT_MOST = 200
 
 
-def execute(*, limit: int = CLAIM_AT_MOST) -> int:
-    """Claim what is due, call, settle: one round, one call after the other. Return how many were made."""
-    calls = claim(limit)
-    answers = [(call, _run(call)) for call in calls]
-    settle(answers)
-    return len(calls)
+def execute(*, limit: int = CLAIM_AT_MOST, go_on: bool = False) -> int:
+    """Claim what is due, call, settle: one round, one call after the other. Return how many calls were made.
+
+    With `go_on` a registration is followed by its payment in the same round, as `drain` does it.
+    """
+    made, calls = 0, claim(limit)
+    while calls:
+        made += len(calls)
+        calls = settle([(call, _run(call)) for call in calls], go_on=go_on)
+    return made
 
 
 def drain(*, seconds: float, stop: Callable[[], bool] = lambda: False) -> int:
     """Work until nothing is due, `seconds` have passed, or `stop` says so; return how many calls were made.
 
     Keeps up to `PSP_CALLS_IN_FLIGHT` calls going: whatever has been answered is settled as a batch while the others
-    wait, so one slow answer holds up nobody.
+    wait, so one slow answer holds up nobody. A payment follows its registration at once, in the place of that call.
     """
     ends = time.monotonic() + seconds
     made = 0
@@ -58,7 +63,10 @@ def drain(*, seconds: float, stop: Callable[[], bool] = lambda: False) -> int:
             if not in_flight:
                 return made
             answered = _await_some(in_flight)
-            settle([(in_flight.pop(future), future.result()) for future in answered])
+            open_for_more = time.monotonic() < ends and not stop()
+            for call in settle([(in_flight.pop(future), future.result()) for future in answered], go_on=open_for_more):
+                made += 1
+                in_flight[threads.submit(_run, call)] = call
 
 
 def claim(limit: int) -> list[Call]:
@@ -67,13 +75,7 @@ def claim(limit: int) -> list[Call]:
     calls: list[Call] = []
     with transaction.atomic():
         claims = {item.id: item for item in work.claim_operations(limit)}
-        operations = (
-            PspOperation.objects.filter(id__in=list(claims))
-            .select_related("psp_account", "charge", "event")
-            .prefetch_related("charge__orders")
-            if claims
-            else []
-        )
+        operations = _read(list(claims)) if claims else []
         calls.extend(
             psp_calls.of_operation(operation, claims[operation.pk], now=now)
             for operation in sorted(operations, key=lambda o: (o.lane, o.pk))
@@ -89,13 +91,31 @@ def claim(limit: int) -> list[Call]:
     return calls
 
 
-def settle(answers: Sequence[tuple[Call, Result]]) -> None:
-    """Hand answers to settlement in batches and remember how healthy each PSP account is."""
+def _read(ids: list[int]) -> list[PspOperation]:
+    """Read claimed operations with all that their calls need; each PSP account once."""
+    operations = list(PspOperation.objects.filter(id__in=ids).select_related("charge", "event"))
+    accounts = PspAccount.objects.in_bulk({operation.psp_account_id for operation in operations})
+    for operation in operations:
+        operation.psp_account = accounts[operation.psp_account_id]
+    pages = [o.charge for o in operations if o.kind == PspOperation.Kind.HOSTED_SESSION and o.charge is not None]
+    if pages:
+        prefetch_related_objects(pages, "orders")
+    return operations
+
+
+def settle(answers: Sequence[tuple[Call, Result]], *, go_on: bool = False) -> list[Call]:
+    """Hand answers to settlement in batches and remember how healthy each PSP account is.
+
+    With `go_on` what the answers made due is claimed with them; it is returned, and the caller must make these calls.
+    """
     now = seam.now()
+    calls: list[Call] = []
     for start in range(0, len(answers), settlement.MAX_REPORTS):
-        chunk = answers[start : start + settlement.MAX_REPORTS]
-        settlement.apply([call.report(result) for call, result in chunk], now=now)
+        reports = [call.report(result) for call, result in answers[start : start + settlement.MAX_REPORTS]]
+        applied = settlement.advance(reports, now=now, claim_next=go_on)
+        calls.extend(psp_calls.of_operation(operation, claim, now=now) for operation, claim in applied.claimed)
     note_health([(call.account_id, result) for call, result in answers], now=now)
+    return calls
 
 
 def _run(call: Call) -> Result:

@@ -8,6 +8,7 @@ and ledger, and publishes what happened. It never calls a PSP: what has to be do
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
@@ -16,18 +17,27 @@ from django.db import transaction
 from django_fsm import TransitionNotAllowed
 
 from ledger.errors import LedgerError
-from payments import doorbell, outbox, representations
+from payments import doorbell, outbox, representations, work
 from payments.appliers import batch as batches
 from payments.appliers import charges, operations, refunds, statuses
 from payments.appliers.batch import Batch, PspMismatch, Report
-from payments.models import PaymentEvent, PaymentOrder
+from payments.models import PaymentEvent, PaymentOrder, PspOperation
 from payments.models.bulk import StaleRows
 from payments.outbox import Fact
 from payments.psp.base import ObjectKind, ObjectStatus
+from payments.work import Claim
 from wallet import movements
 
 log = structlog.get_logger(__name__)
 MAX_REPORTS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """How many reports were applied, and what was claimed with them: committed as sent, not sent yet."""
+
+    count: int
+    claimed: list[tuple[PspOperation, Claim]]
 
 
 def apply(reports: Sequence[Report], *, now: datetime) -> int:
@@ -36,20 +46,30 @@ def apply(reports: Sequence[Report], *, now: datetime) -> int:
     Idempotent: a report that was applied before, or is older than what we know, changes nothing. A batch that fails
     is repeated one report at a time, so that one bad report never holds up the others; it stays due and is retried.
     """
+    return advance(reports, now=now, claim_next=False).count
+
+
+def advance(reports: Sequence[Report], *, now: datetime, claim_next: bool = True) -> Applied:
+    """Apply reports as `apply` does, and claim what they made due: the payment that follows a registration.
+
+    Saves the caller a round: the claim commits together with the id of the PSP object that is to be paid. The
+    operations come with their checkout, charge and PSP account loaded.
+    """
     if not reports:
-        return 0
+        return Applied(0, [])
     assert len(reports) <= MAX_REPORTS
     try:
-        _apply(reports, now=now)
+        claimed = _apply(reports, now=now, claim_next=claim_next)
     except (StaleRows, LedgerError, TransitionNotAllowed, DatabaseError) as error:
         if len(reports) == 1:
             log.exception("settlement_failed", event_id=reports[0].event_id)
             _put_off(reports[0], f"{type(error).__name__}: {error}", now=now)
-            return 0
+            return Applied(0, [])
         log.warning("settlement_batch_split", reports=len(reports), error=f"{type(error).__name__}: {error}")
-        return sum(apply([report], now=now) for report in reports)
+        parts = [advance([report], now=now, claim_next=claim_next) for report in reports]
+        return Applied(sum(part.count for part in parts), [item for part in parts for item in part.claimed])
     doorbell.ring("psp")
-    return len(reports)
+    return Applied(len(reports), claimed)
 
 
 def _put_off(report: Report, reason: str, *, now: datetime) -> None:
@@ -65,13 +85,28 @@ def _put_off(report: Report, reason: str, *, now: datetime) -> None:
             outbox.publish(batch.facts, now=now)
 
 
-def _apply(reports: Sequence[Report], *, now: datetime) -> None:
+def _apply(reports: Sequence[Report], *, now: datetime, claim_next: bool) -> list[tuple[PspOperation, Claim]]:
     with transaction.atomic():
         batch = batches.lock((report.event_id for report in reports), now=now)
         before = statuses_of(batch)
         for report in reports:
             _apply_one(batch, report)
         commit_batch(batch, before)
+        # Last: the row of the PSP account is locked after everything else.
+        return _claim_next(batch) if claim_next else []
+
+
+def _claim_next(batch: Batch) -> list[tuple[PspOperation, Claim]]:
+    """Claim what the batch made due, as far as its accounts allow; the rest stays due for the next claim."""
+    waiting = {operation.pk: operation for operation in batch.next if operation.due_at is not None}
+    if not waiting:
+        return []
+    claimed = [(waiting[claim.id], claim) for claim in work.claim_named(list(waiting))]
+    for operation, _ in claimed:
+        assert operation.charge_id is not None
+        operation.event, operation.charge = batch.events[operation.event_id], batch.charges[operation.charge_id]
+        operation.psp_account = operation.charge.psp_account
+    return claimed
 
 
 def _apply_one(batch: Batch, report: Report) -> None:
@@ -148,7 +183,6 @@ def _publish(
     *,
     status_changed: bool,
 ) -> None:
-    sellers = {order.seller_id: order.seller.public_id for order in orders}
     kinds = {
         PaymentOrder.Status.SUCCESS: "payment_order.succeeded",
         PaymentOrder.Status.FAILED: "payment_order.failed",
@@ -156,7 +190,7 @@ def _publish(
     for order in changed:
         kind = kinds.get(PaymentOrder.Status(order.status))
         if kind is not None:
-            shown = representations.payment_order(order, event, seller_public_id=order.seller.public_id)
+            shown = representations.payment_order(order, event, seller_public_id=batch.sellers[order.seller_id])
             shown["version"] = event.version
             batch.facts.append(Fact(event.book_id, kind, "payment", event.pk, shown))
     kind = statuses.FACT_TYPES.get(PaymentEvent.Status(event.status)) if status_changed else None
@@ -167,6 +201,6 @@ def _publish(
                 kind,
                 "payment",
                 event.pk,
-                representations.payment(event, orders, sellers=sellers),
+                representations.payment(event, orders, sellers=batch.sellers),
             )
         )

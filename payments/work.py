@@ -32,6 +32,48 @@ def claim_operations(limit: int) -> list[Claim]:
         return [Claim(*row) for row in cursor.fetchall()]
 
 
+def claim_named(ids: list[int]) -> list[Claim]:
+    """Claim operations that the caller has locked and just made due, never sent before; part of its transaction.
+
+    Within the budget of their accounts, and nothing for an account that is paused or on probation. Locks the rows of
+    the accounts: call it last.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_CLAIM_NAMED, {"ids": ids, "lease": _lease(), "threshold": BREAKER_THRESHOLD})
+        return [Claim(*row) for row in cursor.fetchall()]
+
+
+# The rules are those of payments_claim_operations, for rows that are known and locked already.
+_CLAIM_NAMED = """
+WITH clock AS MATERIALIZED (SELECT florin_now() AS at), wanted AS (
+    SELECT o.id, o.psp_account_id AS account, row_number() OVER (PARTITION BY o.psp_account_id ORDER BY o.id) AS place
+      FROM payments_pspoperation o
+     WHERE o.id = ANY (%(ids)s::bigint[]) AND o.state = 'PREPARED' AND o.due_at IS NOT NULL AND o.lease_until IS NULL
+), accounts AS MATERIALIZED (
+    SELECT a.id, least(greatest(a.calls_per_second, 1), a.call_tokens
+                   + greatest(extract(epoch FROM clock.at - a.refilled_at), 0) * a.calls_per_second) AS tokens,
+           least(greatest(a.polls_per_minute, 1), a.poll_tokens
+                   + greatest(extract(epoch FROM clock.at - a.refilled_at), 0) * a.polls_per_minute / 60) AS polls
+      FROM payments_pspaccount a, clock
+     WHERE a.id IN (SELECT account FROM wanted) AND a.consecutive_failures < %(threshold)s
+       AND (a.paused_until IS NULL OR a.paused_until <= clock.at)
+     ORDER BY a.id FOR NO KEY UPDATE OF a
+), allowed AS MATERIALIZED (
+    SELECT w.id, w.account FROM wanted w JOIN accounts a ON a.id = w.account WHERE w.place <= floor(a.tokens)
+), spent AS (
+    UPDATE payments_pspaccount p
+       SET call_tokens = a.tokens - (SELECT count(*) FROM allowed x WHERE x.account = a.id), poll_tokens = a.polls,
+           refilled_at = greatest(clock.at, p.refilled_at)
+      FROM accounts a, clock WHERE p.id = a.id
+)
+UPDATE payments_pspoperation o
+   SET lease_until = clock.at + %(lease)s::interval, fence = o.fence + 1, tries = o.tries + 1, state = 'SENT',
+       first_sent_at = coalesce(o.first_sent_at, clock.at)
+  FROM allowed, clock WHERE o.id = allowed.id
+RETURNING o.id, o.fence, 'PREPARED'
+"""
+
+
 def claim_polls(limit: int) -> list[Claim]:
     """Claim charges of which nothing was heard for a while."""
     again = f"{settings.POLL_AFTER_SECONDS} seconds"

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import groupby
+from operator import attrgetter
+from uuid import UUID
+
+from django.db.models import F
 
 from config import seam
-from payments.models import Charge, PaymentEvent, PaymentOrder, PspOperation, Refund
+from payments.models import Charge, PaymentEvent, PaymentOrder, PspAccount, PspOperation, Refund
 from payments.models.bulk import update_rows
 from payments.outbox import Fact
 from payments.psp.base import Result
@@ -39,7 +44,11 @@ class Report:
 
 @dataclass(slots=True)
 class Batch:
-    """Locked rows by id. Appliers mutate them and register what changed."""
+    """Locked rows by id. Appliers mutate them and register what changed.
+
+    `sellers` holds the public ids of the orders' sellers. `next` are operations that this batch made due and that may
+    be claimed with it.
+    """
 
     now: datetime
     events: dict[int, PaymentEvent]
@@ -47,6 +56,7 @@ class Batch:
     orders: dict[int, PaymentOrder]
     refunds: dict[int, Refund]
     operations: dict[int, PspOperation]
+    sellers: dict[int, UUID]
     movements: list[Movement] = field(default_factory=list)
     facts: list[Fact] = field(default_factory=list)
     new_refunds: list[tuple[Refund, PspOperation]] = field(default_factory=list)
@@ -57,33 +67,55 @@ class Batch:
     changed_refunds: set[int] = field(default_factory=set)
     changed_operations: set[int] = field(default_factory=set)
     touched_events: set[int] = field(default_factory=set)
+    next: list[PspOperation] = field(default_factory=list)
+    _charges: dict[int, list[Charge]] = field(init=False)
+    _orders: dict[int, list[PaymentOrder]] = field(init=False)
+    _operations: dict[int, list[PspOperation]] = field(init=False)
+    _events_before: dict[int, tuple[object, ...]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Index the rows by checkout: each is asked for many times, and a batch holds hundreds."""
+        self._charges = _by_event(self.charges.values(), "pk")
+        self._orders = _by_event(self.orders.values(), "position")
+        self._operations = _by_event(self.operations.values(), "pk")
+        self._events_before = {event.pk: _values(event) for event in self.events.values()}
+
+    def changed_events(self) -> list[PaymentEvent]:
+        """Return the checkouts of which a column changed since they were locked, by id."""
+        found = (self.events[i] for i in sorted(self.touched_events))
+        return [event for event in found if _values(event) != self._events_before[event.pk]]
 
     def orders_of(self, charge: Charge) -> list[PaymentOrder]:
         """Return the orders that a charge pays, in their order."""
-        return sorted(
-            (order for order in self.orders.values() if order.charge_id == charge.pk),
-            key=lambda o: o.position,
-        )
+        return [order for order in self._orders.get(charge.event_id, []) if order.charge_id == charge.pk]
 
     def charges_of(self, event_id: int) -> list[Charge]:
         """Return the charges of a checkout."""
-        return [charge for charge in self.charges.values() if charge.event_id == event_id]
+        return self._charges.get(event_id, [])
 
     def orders_of_event(self, event_id: int) -> list[PaymentOrder]:
         """Return the orders of a checkout, in their order."""
-        return sorted((order for order in self.orders.values() if order.event_id == event_id), key=lambda o: o.position)
+        return self._orders.get(event_id, [])
+
+    def operations_of(self, event_id: int) -> list[PspOperation]:
+        """Return the operations of a checkout that were not closed when it was locked, by id."""
+        return self._operations.get(event_id, [])
 
     def open_operations(self, event_id: int, charge_id: int | None, *kinds: str) -> list[PspOperation]:
         """Return the operations of a charge (or of a whole checkout) that have not ended, by id."""
         return [
             operation
-            for operation in sorted(self.operations.values(), key=lambda o: o.pk)
-            if operation.event_id == event_id
-            and operation.charge_id == charge_id
+            for operation in self.operations_of(event_id)
+            if operation.charge_id == charge_id
             and operation.kind in kinds
             and operation.closed_at is None
             and operation.state != PspOperation.State.DEAD
         ]
+
+
+def _by_event[Row: (Charge, PaymentOrder, PspOperation)](rows: Iterable[Row], order: str) -> dict[int, list[Row]]:
+    ordered = sorted(rows, key=attrgetter("event_id", order))
+    return {event_id: list(group) for event_id, group in groupby(ordered, attrgetter("event_id"))}
 
 
 def lock(event_ids: Iterable[int], *, now: datetime) -> Batch:
@@ -98,20 +130,22 @@ def lock(event_ids: Iterable[int], *, now: datetime) -> Batch:
     }
     charges = {
         charge.pk: charge
-        for charge in Charge.objects.select_for_update(no_key=True, of=("self",))
-        .filter(event_id__in=ids)
-        .select_related("psp_account")
-        .order_by("id")
+        for charge in Charge.objects.select_for_update(no_key=True).filter(event_id__in=ids).order_by("id")
     }
-    orders = {
-        order.pk: order
-        for order in PaymentOrder.objects.select_for_update(no_key=True, of=("self",))
+    accounts = PspAccount.objects.in_bulk({charge.psp_account_id for charge in charges.values()})
+    for charge in charges.values():
+        charge.psp_account = accounts[charge.psp_account_id]
+    orders: dict[int, PaymentOrder] = {}
+    sellers: dict[int, UUID] = {}
+    for order in (
+        PaymentOrder.objects.select_for_update(no_key=True, of=("self",))
         .filter(event_id__in=ids)
-        .select_related("seller")
+        .annotate(seller_public_id=F("seller__public_id"))
         .order_by("id")
-    }
-    for order in orders.values():
+    ):
         order.event, order.charge = events[order.event_id], charges[order.charge_id]
+        orders[order.pk] = order
+        sellers[order.seller_id] = order.seller_public_id
     refunds = {
         refund.pk: refund
         for refund in Refund.objects.select_for_update(no_key=True).filter(charge_id__in=list(charges)).order_by("id")
@@ -122,7 +156,7 @@ def lock(event_ids: Iterable[int], *, now: datetime) -> Batch:
         .filter(event_id__in=ids, closed_at__isnull=True)
         .order_by("id")
     }
-    return Batch(now, events, charges, orders, refunds, operations)
+    return Batch(now, events, charges, orders, refunds, operations, sellers)
 
 
 _CHARGE_COLUMNS = (
@@ -142,6 +176,10 @@ _EVENT_COLUMNS = (
 )  # fmt: skip
 
 
+def _values(event: PaymentEvent) -> tuple[object, ...]:
+    return tuple(event.__dict__[name] for name in _EVENT_COLUMNS)
+
+
 def write(batch: Batch) -> None:
     """Write what the appliers changed: one statement per table, none for a table without changes."""
     update_rows([batch.charges[i] for i in sorted(batch.changed_charges)], _CHARGE_COLUMNS)
@@ -152,7 +190,7 @@ def write(batch: Batch) -> None:
     if batch.new_operations:
         PspOperation.objects.bulk_create(batch.new_operations)
     update_rows([batch.operations[i] for i in sorted(batch.changed_operations)], _OPERATION_COLUMNS)
-    update_rows([batch.events[i] for i in sorted(batch.touched_events)], _EVENT_COLUMNS)
+    update_rows(batch.changed_events(), _EVENT_COLUMNS)
 
 
 def _insert_charges(batch: Batch) -> None:

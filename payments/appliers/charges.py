@@ -200,7 +200,7 @@ def _succeeded(batch: Batch, charge: Charge, snapshot: Snapshot) -> None:
                 book_id=order.book_id,
                 reference=f"settle_charge:{public_id('ord', order.public_id)}",
                 psp_account=charge.psp_account.code,
-                seller=order.seller.public_id,
+                seller=batch.sellers[order.seller_id],
                 currency=order.currency_id,
                 captured=captured,
                 fee=order.fee_minor,

@@ -168,6 +168,8 @@ def _apply_registration(batch: Batch, operation: PspOperation, result: Result) -
         for other in waiting:
             if other.kind == _K.CANCEL or not charge.cancel_reason:
                 make_due(batch, other)
+                if other.kind == _K.CONFIRM and other.state == _STATE.PREPARED:
+                    batch.next.append(other)
             else:
                 close(batch, other, Outcome.NOT_EXECUTED)
     elif operation.closed_at is not None:
@@ -271,7 +273,7 @@ def close_overtaken(batch: Batch, charge: Charge) -> None:
     """End the operations of a charge that has ended, also those in front of a person: their question is answered."""
     if charge.status not in (Charge.Status.SUCCEEDED, Charge.Status.CANCELLED, Charge.Status.LATE_SUCCESS):
         return
-    for operation in batch.operations.values():
+    for operation in batch.operations_of(charge.event_id):
         if operation.charge_id == charge.pk and operation.kind != _K.REFUND and operation.closed_at is None:
             if operation.error_code == "psp_mismatch":
                 continue

@@ -77,7 +77,7 @@ def _live(shop: Shop, mode: str, plan: dict[str, Any], boundaries: Boundaries) -
     try:
         with seam.observed_by(boundaries):
             intake.accept(caller, [payment], now=seam.now())
-            while executor.execute():
+            while executor.execute(go_on=True):
                 pass
     except (Crash, ProgrammingError):
         # Django tidies up after a death inside COMMIT and trips over the open transaction: a dead process would not.
