@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from config.local_stack.home import ROOT
 CLIENTS = 8
 WARM_UP = 0.2  # of a slice: sessions make their plans in it
 GRACE_SECONDS = 120
+LOOK_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,20 +94,23 @@ def clients(
     return _result(sum(answer["postings"] for answer in answers), rate, [t for a in answers for t in a["micros"]])
 
 
-def watched(work: Callable[[], Result], look: Callable[[], int], after: float) -> tuple[Result, int]:
-    """Do the work and look once while it runs, `after` seconds from the start."""
-    seen: list[int] = []
+def watched(work: Callable[[], Result], look: Callable[[], int]) -> tuple[Result, int]:
+    """Do the work, look a few times a second while it runs, and return its result and the most that was seen."""
+    seen = [0]
+    ended = threading.Event()
 
-    def later() -> None:
-        time.sleep(after)
-        seen.append(look())
+    def keep_looking() -> None:
+        while not ended.wait(LOOK_SECONDS):
+            seen.append(look())
 
-    thread = threading.Thread(target=later)
+    thread = threading.Thread(target=keep_looking)
     thread.start()
     try:
-        return work(), seen[0] if seen else 0
+        result = work()
     finally:
+        ended.set()
         thread.join()
+    return result, max(seen)
 
 
 def _result(total: int, per_second: float, micros: list[int]) -> Result:

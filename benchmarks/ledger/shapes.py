@@ -78,9 +78,7 @@ class Shapes:
         """Run one slice and note its figures; then check the books: the totals, and everything when `fully`."""
         self.server.settle("florin")
         count, size, spent = books.count(self.server), books.size(self.server), self.server.cpu_seconds()
-        result, session = load.watched(
-            lambda: work(seconds), self.server.largest_session_bytes, after=max(0.2, seconds * 0.8)
-        )
+        result, session = load.watched(lambda: work(seconds), self.server.largest_session_bytes)
         spent = self.server.cpu_seconds() - spent
         self.figures.note(name, result)
         self.figures.add(f"{name}: server CPU, us per posting", spent * 1e6 / result.total)
