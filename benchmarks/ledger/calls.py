@@ -107,10 +107,15 @@ def pgbench_script(names: Sequence[str], book: Book, shape: str) -> str:
     return picks + drawn + _call(names, varying, book=book.id, n=1, legs=legs) + ";\n"
 
 
-def bulk_statement(names: Sequence[str], book: Book, size: int) -> str:
-    """Return the call of `size` transactions whose varying arrays are $1, $2 and so on, in the order of `VARYING`."""
+def bulk_statement(names: Sequence[str], book: Book, size: int, *, dated: bool = False) -> str:
+    """Return the call of `size` transactions whose varying arrays are $1, $2 and so on, in the order of `VARYING`.
+
+    `dated`: one more parameter at the end says how many seconds ago they are posted and effective.
+    """
     numbered = {name: f"${i}::{kind}" for i, (name, kind) in enumerate(VARYING.items(), 1)}
     call = _call(names, numbered, book=book.id, n=size, legs=2 * size)
+    if dated:
+        call = call.replace("now()", f"(now() - ${len(numbered) + 1}::bigint * interval '1 second')")
     return call.replace("SELECT outcome", "SELECT count(*) FILTER (WHERE outcome = 'created')", 1)
 
 
