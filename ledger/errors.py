@@ -5,9 +5,13 @@ LedgerError
 +-- PostingRefused        the posting would break a rule; nothing was written
     +-- ReferenceConflict     same reference, other legs
     +-- ReferenceRaced        same reference, posted by someone else at the same moment
-    +-- AlreadyReversed       the transaction was reversed before
+    +-- ReversalExceeds       a reversal does not negate its original, or all of them exceed it
+    +-- PeriodClosed          the effective date lies in a period that is closed (to this actor)
+    +-- PeriodOrder           the period cannot be closed like this now
     +-- UnknownAccount        no such account in this book and currency
     +-- AccountClosed         the account takes no more postings
+    +-- AccountNotEmpty       the account cannot be closed while money is on it
+    +-- PersonalData          metadata that looks personal
     +-- AmountOutOfRange      an amount, a balance or a number of legs that the books cannot hold
     +-- FloorBroken           a wallet would fall below its floor
     +-- Unbalanced            debits and credits differ
@@ -44,10 +48,34 @@ class ReferenceRaced(PostingRefused):
     code = "reference_raced"
 
 
-class AlreadyReversed(PostingRefused):
-    """The transaction was reversed before; it can be only once."""
+class ReversalExceeds(PostingRefused):
+    """A reversal is not the negation of its original, or together with earlier ones it exceeds it."""
 
-    code = "already_reversed"
+    code = "reversal_exceeds_original"
+
+
+class PeriodClosed(PostingRefused):
+    """The effective date lies in a period that is closed, or closed to this actor."""
+
+    code = "period_closed"
+
+
+class PeriodOrder(PostingRefused):
+    """The period cannot be closed like this now: periods are closed one after another, when they are over."""
+
+    code = "period_order"
+
+
+class AccountNotEmpty(PostingRefused):
+    """An account with money on it cannot be closed."""
+
+    code = "account_not_empty"
+
+
+class PersonalData(PostingRefused):
+    """Metadata with a key that looks personal; the books hold no personal data."""
+
+    code = "personal_data"
 
 
 class AccountClosed(PostingRefused):

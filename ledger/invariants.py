@@ -76,10 +76,40 @@ _CHECKS: dict[str, str] = {
         SELECT 'account ' || b.account_id || ' is below its floor' FROM ledger_balance b
          WHERE b.floor IS NOT NULL AND
                CASE WHEN b.debit_normal THEN b.debits - b.credits ELSE b.credits - b.debits END < b.floor""",
+    "fold_equals_entries": """
+        SELECT 'account ' || account_id || ' has ' || f.debits || '/' || f.credits || ' folded, its entries before the'
+               || ' mark say ' || coalesce(e.debits, 0) || '/' || coalesce(e.credits, 0)
+          FROM ledger_folded f FULL JOIN (
+               SELECT e.account_id, coalesce(sum(e.amount) FILTER (WHERE e.side = 'D'), 0) AS debits,
+                      coalesce(sum(e.amount) FILTER (WHERE e.side = 'C'), 0) AS credits
+                 FROM ledger_fold_mark m
+                 JOIN ledger_transaction t
+                   ON (t.cluster_epoch, t.created_xid, t.id) <= (m.cluster_epoch, m.xid, m.transaction_id)
+                 JOIN ledger_entry e ON e.transaction_id = t.id AND e.account_version IS NULL
+                GROUP BY e.account_id) e USING (account_id)
+         WHERE (f.debits, f.credits) IS DISTINCT FROM (e.debits, e.credits)""",
+    "anchors_equal_fold": """
+        SELECT 'account ' || account_id || ' has ' || grain || ' anchors that differ from its fold'
+          FROM (SELECT account_id, grain, sum(debits) AS debits, sum(credits) AS credits, sum(entries) AS entries
+                  FROM ledger_anchor GROUP BY account_id, grain) a FULL JOIN ledger_folded f USING (account_id)
+         WHERE (a.debits, a.credits, a.entries) IS DISTINCT FROM (f.debits, f.credits, f.entries)""",
+    "closed_period_is_as_it_was": """
+        SELECT 'account ' || b.account_id || ' closed at ' || b.closing || ' on ' || p.ends_at || ', now it says '
+               || ledger_net_at(b.account_id, p.ends_at - interval '1 microsecond', 'effective')
+          FROM ledger_period p JOIN ledger_period_balance b ON b.period_id = p.id
+         WHERE p.status = 'closed'
+           AND b.closing <> ledger_net_at(b.account_id, p.ends_at - interval '1 microsecond', 'effective')""",
+    "no_transaction_from_another_cluster": """
+        SELECT 'transaction ' || t.id || ' has an xid of another cluster: begin a new epoch'
+          FROM ledger_transaction t
+         WHERE t.cluster_epoch > ledger_epoch()
+            OR t.cluster_epoch = ledger_epoch() AND t.created_xid >= pg_snapshot_xmax(pg_current_snapshot())
+               AND t.created_xid <> coalesce(pg_current_xact_id_if_assigned(), '0')""",
     # After a dump and restore the rights of the runtime role must be set again (docs/how-to/back-up-and-restore.md).
     "runtime_role_cannot_write_the_books": """
         SELECT 'florin_app may ' || p.privilege || ' ' || t.name
-          FROM unnest(ARRAY['ledger_account', 'ledger_balance', 'ledger_transaction', 'ledger_entry']) AS t (name),
+          FROM unnest(ARRAY['ledger_account', 'ledger_balance', 'ledger_transaction', 'ledger_entry', 'ledger_folded',
+                             'ledger_anchor', 'ledger_period', 'ledger_period_balance']) AS t (name),
                unnest(ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) AS p (privilege)
          WHERE has_table_privilege('florin_app', t.name, p.privilege)""",
     "reversal_negates": """

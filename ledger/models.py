@@ -5,6 +5,12 @@ The models exist for reading, for the admin and for migrations. The triggers tha
 (`db_constraint=False`) because the triggers check the same and more, per statement instead of per leg.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import reduce
+from operator import or_
+
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
@@ -27,6 +33,7 @@ class AccountType(models.TextChoices):
     EXPENSE = "expense"
 
 
+LEGS = 32768  # an entry's id is its transaction's id times this, plus the number of its leg
 DEBIT_NORMAL = (AccountType.ASSET, AccountType.EXPENSE)
 
 
@@ -52,6 +59,7 @@ class TransactionKind(models.TextChoices):
     SETTLE_REFUND = "settle_refund"
     REFUND_RETURNED = "refund_returned"
     REVERSAL = "reversal"
+    PARTIAL_REVERSAL = "partial_reversal"
 
 
 class Currency(models.Model):
@@ -76,6 +84,8 @@ class Book(models.Model):
     code = models.CharField(max_length=64, unique=True)
     mode = models.CharField(max_length=4, choices=Mode)
     created_at = models.DateTimeField(db_default=Now())
+    closed_before = models.DateTimeField(null=True, editable=False)
+    soft_closed_before = models.DateTimeField(null=True, editable=False)
 
     def __str__(self) -> str:
         return self.code
@@ -114,6 +124,7 @@ class Balance(models.Model):
     credits = models.BigIntegerField(db_default=0)
     version = models.BigIntegerField(db_default=0)
     floor = models.BigIntegerField(null=True)
+    posted_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [
@@ -136,7 +147,10 @@ class Balance(models.Model):
 
 
 class Transaction(models.Model):
-    """A journal: two or more entries, committed together for one reason. Never changed, never deleted."""
+    """A journal: two or more entries, committed together for one reason. Never changed, never deleted.
+
+    `effective_at` is its date in the books; `occurred_at` the date of a fact that came too late for its period.
+    """
 
     public_id = models.UUIDField(unique=True)
     book = models.ForeignKey(Book, models.PROTECT, db_constraint=False, db_index=False)
@@ -145,9 +159,11 @@ class Transaction(models.Model):
     request_hash = models.BinaryField()
     leg_count = models.SmallIntegerField()
     effective_at = models.DateTimeField()
+    occurred_at = models.DateTimeField(null=True)
     posted_at = models.DateTimeField()
     actor = models.CharField(max_length=128)
     memo = models.CharField(max_length=255, db_default="")
+    metadata = models.JSONField(db_default={})
     reverses = models.ForeignKey("self", models.PROTECT, null=True, db_constraint=False, db_index=False)
 
     class Meta:
@@ -164,9 +180,22 @@ class Transaction(models.Model):
         return f"{self.kind} {self.reference}"
 
 
-class Entry(models.Model):
-    """One leg of a transaction: an amount above zero on one side of one account."""
+class EntryQuerySet(models.QuerySet["Entry"]):
+    """Entries, found the way they are indexed."""
 
+    def of(self, transaction_ids: Iterable[int]) -> EntryQuerySet:
+        """Return the legs of transactions, in posting order."""
+        ranges = [Q(pk__range=(pk * LEGS, pk * LEGS + LEGS - 1)) for pk in transaction_ids]
+        return self.filter(reduce(or_, ranges)).order_by("pk") if ranges else self.none()
+
+
+class Entry(models.Model):
+    """One leg of a transaction: an amount above zero on one side of one account.
+
+    Its id is its transaction's id times 32768 plus its number, so ids are in posting order.
+    """
+
+    id = models.BigIntegerField(primary_key=True)
     transaction = models.ForeignKey(
         Transaction, models.PROTECT, db_constraint=False, db_index=False, related_name="entries"
     )
@@ -179,6 +208,9 @@ class Entry(models.Model):
     account_version = models.BigIntegerField(null=True)
     balance_after = models.BigIntegerField(null=True)
     effective_at = models.DateTimeField()
+    posted_at = models.DateTimeField()
+
+    objects = EntryQuerySet.as_manager()
 
     class Meta:
         verbose_name_plural = "entries"
@@ -186,7 +218,9 @@ class Entry(models.Model):
             models.CheckConstraint(condition=Q(amount__gt=0), name="entry_amount_is_above_zero"),
             models.CheckConstraint(condition=Q(side__in=["D", "C"]), name="entry_side_is_debit_or_credit"),
             models.CheckConstraint(condition=Q(leg__gte=1), name="entry_legs_count_from_one"),
-            models.UniqueConstraint("transaction", "leg", name="entry_leg_is_unique_in_its_transaction"),
+            models.CheckConstraint(
+                condition=Q(id=F("transaction_id") * 32768 + F("leg")), name="entry_id_is_its_transaction_and_leg"
+            ),
             models.UniqueConstraint(
                 "account",
                 "account_version",
@@ -199,7 +233,16 @@ class Entry(models.Model):
                 name="entry_version_and_balance_come_together",
             ),
         ]
-        indexes = [models.Index("account", "id", name="entry_by_account")]
+        indexes = [
+            models.Index("account", "posted_at", "id", name="entry_by_account"),
+            models.Index(
+                "account",
+                "effective_at",
+                "id",
+                condition=~Q(effective_at=F("posted_at")),
+                name="entry_of_another_date",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"leg {self.leg} of transaction {self.transaction_id}"

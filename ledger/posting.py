@@ -8,28 +8,37 @@ and translates errors.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any, Literal
 
 from django.db import DatabaseError, connection
 
 from config import seam
 from ledger.errors import (
     AccountClosed,
-    AlreadyReversed,
+    AccountNotEmpty,
     AmountOutOfRange,
     FloorBroken,
-    LedgerError,
+    PeriodClosed,
+    PeriodOrder,
+    PersonalData,
     PostingRefused,
     ReferenceConflict,
     ReferenceRaced,
+    ReversalExceeds,
     Unbalanced,
     UnknownAccount,
 )
 from ledger.models import Side
 
 MAX_TRANSACTIONS = 5000
+MAX_LEGS = 10_000
+MAX_AMOUNT = 2**63 - 1
+_PERSONAL = re.compile(r"e-?mail|name|phone|address|birth|iban|card|passport|(^|_)ip($|_)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +63,8 @@ class Journal:
     actor: str
     memo: str = ""
     reverses_id: int | None = None
+    occurred_at: datetime | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
     def request_hash(self) -> bytes:
         """Return the digest of what makes two postings the same: kind and legs, not time or actor."""
@@ -65,13 +76,28 @@ class Journal:
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """The result of one journal: its transaction, and whether this call wrote it."""
+    """The result of one journal: its transaction, whether this call wrote it, and its receipt if one was asked for.
+
+    The receipt is the balance after each leg in minor units, positive on the account's normal side; `None` for a leg
+    on a recording account, which keeps none.
+    """
 
     transaction_id: int
     created: bool
+    receipt: tuple[int | None, ...] | None = None
 
 
-def post(journals: Sequence[Journal], *, now: datetime) -> list[Posted]:
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of one journal of `post_each`: `created`, `exists` or `refused`, and why it was refused."""
+
+    outcome: Literal["created", "exists", "refused"]
+    transaction_id: int | None
+    receipt: tuple[int | None, ...] | None
+    refusal: PostingRefused | None = None
+
+
+def post(journals: Sequence[Journal], *, now: datetime, receipt: bool = False) -> list[Posted]:
     """Post journals in one round trip, all or none, in the caller's database transaction.
 
     Refuses to run outside an atomic block. Idempotent by (book, reference), also within one call. Takes the
@@ -82,18 +108,73 @@ def post(journals: Sequence[Journal], *, now: datetime) -> list[Posted]:
     """
     if not journals:
         return []
-    if not connection.in_atomic_block:
-        raise PostingRefused("posting must happen inside the business transaction that causes it")
-    if len(journals) > MAX_TRANSACTIONS:
-        raise PostingRefused(f"at most {MAX_TRANSACTIONS} journals in one call")
+    _check_call(journals)
     distinct = _distinct(journals)
-    found = dict(zip(distinct, _post(list(distinct.values()), now), strict=True))
+    arrays = _arrays(list(distinct.values()), now)
+    statement = f"SELECT transaction_id, outcome = 'created', balances FROM ledger_post({_ARRAYS}, %s) ORDER BY ord"  # noqa: S608 - constants
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(statement, [*arrays, receipt])
+            rows = cursor.fetchall()
+    except DatabaseError as error:
+        raise refusal(error) from error
+    found = {
+        key: Posted(transaction_id, created, _receipt(balances))
+        for key, (transaction_id, created, balances) in zip(distinct, rows, strict=True)
+    }
     results = []
     for journal in journals:
         key = (journal.book_id, journal.reference)
         results.append(found[key])
-        found[key] = Posted(found[key].transaction_id, created=False)
+        found[key] = replace(found[key], created=False)
     return results
+
+
+def post_each(
+    journals: Sequence[Journal], *, now: datetime, groups: Sequence[int | None] | None = None, dry_run: bool = False
+) -> list[Answer]:
+    """Post journals in one round trip, each for itself: one that is refused stops no other.
+
+    Journals of one group (an equal number in `groups`) stand or fall together. With `dry_run` the answers are the same
+    and nothing is written; a journal that would be created has no transaction id then. Floors hold for what the call
+    leaves behind. Otherwise as `post`.
+    """
+    if not journals:
+        return []
+    _check_call(journals)
+    assert groups is None or len(groups) == len(journals), "one group number, or None, for each journal"
+    arrays = _arrays(journals, now)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(_POST_EACH, [*arrays, list(groups or [None] * len(journals)), dry_run])
+            rows = cursor.fetchall()
+    except DatabaseError as error:
+        raise refusal(error) from error
+    return [
+        Answer(outcome, transaction_id, _receipt(balances), None if code is None else _refusal(code, detail))
+        for outcome, transaction_id, balances, code, detail in rows
+    ]
+
+
+def _check_call(journals: Sequence[Journal]) -> None:
+    if not connection.in_atomic_block:
+        raise PostingRefused("posting must happen inside the business transaction that causes it")
+    if len(journals) > MAX_TRANSACTIONS:
+        raise PostingRefused(f"at most {MAX_TRANSACTIONS} journals in one call")
+    for item, journal in enumerate(journals):
+        _check(item, journal)
+
+
+def _check(item: int, journal: Journal) -> None:
+    """Refuse what is wrong whatever the books hold, and name the item and the leg."""
+    if len(journal.legs) > MAX_LEGS:
+        raise AmountOutOfRange(f"item {item}: {len(journal.legs)} legs; a transaction has at most {MAX_LEGS}")
+    for position, leg in enumerate(journal.legs):
+        if not 0 < leg.amount <= MAX_AMOUNT:
+            raise AmountOutOfRange(f"item {item}, leg {position}: {leg.amount} is not between 1 and {MAX_AMOUNT}")
+    for name in journal.metadata:
+        if _PERSONAL.search(name.lower()):
+            raise PersonalData(f"item {item}: metadata key {name!r} looks personal; the books hold no personal data")
 
 
 def _distinct(journals: Sequence[Journal]) -> dict[tuple[int, str], Journal]:
@@ -105,49 +186,64 @@ def _distinct(journals: Sequence[Journal]) -> dict[tuple[int, str], Journal]:
     return first
 
 
-def _post(journals: list[Journal], now: datetime) -> list[Posted]:
+_ARRAYS = (
+    "%s::uuid[], %s::bigint[], %s::text[], %s::text[], %s::bytea[], %s::timestamptz[], %s::timestamptz[], %s,"
+    " %s::text[], %s::text[], %s::jsonb[], %s::bigint[],"
+    " %s::int[], %s::bigint[], %s::text[], %s::text[], %s::bigint[]"
+)
+_POST = (
+    "SELECT transaction_id, outcome = 'created', balances "  # noqa: S608 - our own text
+    f"FROM ledger_post({_ARRAYS}, %s) ORDER BY ord"
+)
+_POST_EACH = (
+    "SELECT outcome, transaction_id, balances, code, detail "  # noqa: S608 - our own text
+    f"FROM ledger_post_each({_ARRAYS}, %s::int[], %s) ORDER BY ord"
+)
+
+
+def _arrays(journals: Sequence[Journal], now: datetime) -> list[Any]:
+    """Return the parameters of `_ARRAYS`. What is effective now takes the moment of posting that the books assign."""
     legs = [(position, leg) for position, journal in enumerate(journals, 1) for leg in journal.legs]
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT transaction_id, outcome = 'created' FROM ledger_post("
-                "%s::uuid[], %s::bigint[], %s::text[], %s::text[], %s::bytea[], %s::timestamptz[], %s,"
-                " %s::text[], %s::text[], %s::bigint[],"
-                " %s::int[], %s::bigint[], %s::text[], %s::text[], %s::bigint[]) ORDER BY ord",
-                [
-                    [seam.new_uuid() for _ in journals],
-                    [journal.book_id for journal in journals],
-                    [journal.kind for journal in journals],
-                    [journal.reference for journal in journals],
-                    [journal.request_hash() for journal in journals],
-                    [journal.effective_at for journal in journals],
-                    now,
-                    [journal.actor for journal in journals],
-                    [journal.memo for journal in journals],
-                    [journal.reverses_id for journal in journals],
-                    [position for position, _ in legs],
-                    [leg.account_id for _, leg in legs],
-                    [leg.currency for _, leg in legs],
-                    [str(leg.side) for _, leg in legs],
-                    [leg.amount for _, leg in legs],
-                ],
-            )
-            return [Posted(*row) for row in cursor.fetchall()]
-    except DatabaseError as error:
-        raise refusal(error) from error
+    return [
+        [seam.new_uuid() for _ in journals],
+        [journal.book_id for journal in journals],
+        [journal.kind for journal in journals],
+        [journal.reference for journal in journals],
+        [journal.request_hash() for journal in journals],
+        [None if journal.effective_at == now else journal.effective_at for journal in journals],
+        [journal.occurred_at for journal in journals],
+        now,
+        [journal.actor for journal in journals],
+        [journal.memo for journal in journals],
+        [json.dumps(dict(journal.metadata)) for journal in journals],
+        [journal.reverses_id for journal in journals],
+        [position for position, _ in legs],
+        [leg.account_id for _, leg in legs],
+        [leg.currency for _, leg in legs],
+        [str(leg.side) for _, leg in legs],
+        [leg.amount for _, leg in legs],
+    ]
 
 
-_BY_STATE: dict[str, type[LedgerError]] = {
+def _receipt(balances: list[int | None] | None) -> tuple[int | None, ...] | None:
+    return None if balances is None else tuple(balances)
+
+
+_BY_STATE: dict[str, type[PostingRefused]] = {
     "FL004": Unbalanced,
     "FL005": AccountClosed,
     "FL007": ReferenceConflict,
     "FL008": UnknownAccount,
+    "FL009": ReversalExceeds,
+    "FL011": PeriodClosed,
+    "FL013": PeriodOrder,
+    "FL014": AccountNotEmpty,
     "22003": AmountOutOfRange,
 }
-_BY_CONSTRAINT: dict[str, type[LedgerError]] = {
+_BY_CONSTRAINT: dict[str, type[PostingRefused]] = {
     "balance_stays_above_its_floor": FloorBroken,
     "reference_is_unique_in_its_book": ReferenceRaced,
-    "transaction_is_reversed_at_most_once": AlreadyReversed,
+    "entry_amount_is_above_zero": AmountOutOfRange,
 }
 
 
@@ -156,12 +252,11 @@ def refusal(error: DatabaseError) -> Exception:
     diagnostic = getattr(error.__cause__, "diag", None)
     state: str = getattr(diagnostic, "sqlstate", None) or ""
     constraint: str = getattr(diagnostic, "constraint_name", None) or ""
-    known = _BY_CONSTRAINT.get(constraint) or _BY_STATE.get(state)
-    if known is FloorBroken:
-        return FloorBroken("the balance would fall below the floor of its account")
-    message = str(error).splitlines()[0]
-    if known is not None:
-        return known(message)
-    if state.startswith("FL") or state == "23514":
-        return PostingRefused(message)
+    if constraint in _BY_CONSTRAINT or state in _BY_STATE or state.startswith("FL") or state == "23514":
+        return _refusal(constraint if constraint in _BY_CONSTRAINT else state, str(error).splitlines()[0])
     return error
+
+
+def _refusal(code: str, detail: str) -> PostingRefused:
+    known = _BY_CONSTRAINT.get(code) or _BY_STATE.get(code) or PostingRefused
+    return known("the balance would fall below the floor of its account" if known is FloorBroken else detail)

@@ -1,8 +1,8 @@
 """Account statements: a page of entries with the balance before, after each and after the last of them.
 
-Paged by entry id, never by offset or count, so that a page costs the same however long the account is. Where
-an account keeps a balance row the opening balance is read from the entry before the page; for a recording
-account it is the sum of the entries before it. It must never write.
+In posting order, paged by entry, never by offset or count, so that a page costs the same however long the account is.
+The opening balance is read from the entry before the page, or for a recording account from its anchors. It must never
+write.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from ledger.models import DEBIT_NORMAL, Account, PostingMode, Side
+from ledger.models import DEBIT_NORMAL, Account, Side
 
 MAX_LINES = 500
 _END = 2**63 - 1
@@ -47,32 +47,36 @@ class Statement:
     newer: int | None  # pass as `after` for the page after this one; None: this is the last
 
 
-# Uses index: entry_by_account (account_id, id). One statement, so that the opening balance and the lines are
-# of the same snapshot: an entry with a smaller id may be committed at any moment. Of the two halves of the
-# union, and of the two ways to the opening balance, only one runs.
+# Uses index: entry_by_account (account_id, posted_at, id). One statement, so that the opening balance and the lines are
+# of the same snapshot. Of the two halves of the union only one runs. A cursor names an entry, whose time is looked up;
+# one that names none is beyond the end that it looks from.
 _PAGE = """
-WITH page AS (
-    (SELECT id, transaction_id, effective_at, side, amount FROM ledger_entry
-      WHERE %(forward)s AND account_id = %(account)s AND id > %(after)s ORDER BY id LIMIT %(limit)s)
+WITH place AS MATERIALIZED (
+    SELECT coalesce((SELECT posted_at FROM ledger_entry WHERE id = %(after)s),
+                    CASE %(after)s WHEN 0 THEN '-infinity' ELSE 'infinity' END::timestamptz) AS after,
+           coalesce((SELECT posted_at FROM ledger_entry WHERE id = %(before)s),
+                    CASE %(before)s WHEN %(end)s THEN 'infinity' ELSE '-infinity' END::timestamptz) AS before
+), page AS (
+    (SELECT id, transaction_id, effective_at, side, amount, posted_at FROM ledger_entry
+      WHERE %(forward)s AND account_id = %(account)s AND (posted_at, id) > ((SELECT after FROM place), %(after)s)
+      ORDER BY posted_at, id LIMIT %(limit)s)
     UNION ALL
-    (SELECT id, transaction_id, effective_at, side, amount FROM ledger_entry
-      WHERE NOT %(forward)s AND account_id = %(account)s AND id < %(before)s ORDER BY id DESC LIMIT %(limit)s)
+    (SELECT id, transaction_id, effective_at, side, amount, posted_at FROM ledger_entry
+      WHERE NOT %(forward)s AND account_id = %(account)s AND (posted_at, id) < ((SELECT before FROM place), %(before)s)
+      ORDER BY posted_at DESC, id DESC LIMIT %(limit)s)
 ), first AS (
-    SELECT coalesce(min(id), %(after)s + 1) AS id FROM page
-), opening AS (
-    SELECT coalesce(
-        CASE WHEN %(keeps_balance)s
-             THEN (SELECT e.balance_after FROM ledger_entry e
-                    WHERE e.account_id = %(account)s AND e.id < first.id ORDER BY e.id DESC LIMIT 1)
-             ELSE (SELECT sum(CASE e.side WHEN %(normal)s THEN e.amount ELSE -e.amount END)
-                     FROM ledger_entry e WHERE e.account_id = %(account)s AND e.id < first.id)
-        END, 0)::bigint AS balance
-      FROM first
+    SELECT posted_at, id FROM page
+    UNION ALL
+    SELECT CASE WHEN %(forward)s THEN p.after ELSE p.before END,
+           CASE WHEN %(forward)s THEN %(after)s + 1 ELSE %(before)s END
+      FROM place p
+     WHERE NOT EXISTS (SELECT 1 FROM page)
+    ORDER BY 1, 2 LIMIT 1
 )
-SELECT o.balance, e.side, e.amount, e.id, e.transaction_id, t.public_id, t.kind, t.reference, e.effective_at,
-       t.posted_at
-  FROM opening o LEFT JOIN page e ON true LEFT JOIN ledger_transaction t ON t.id = e.transaction_id
- ORDER BY e.id
+SELECT (CASE %(normal)s WHEN 'D' THEN 1 ELSE -1 END * ledger_net_before(%(account)s, f.posted_at, f.id))::bigint,
+       e.side, e.amount, e.id, e.transaction_id, t.public_id, t.kind, t.reference, e.effective_at, e.posted_at
+  FROM first f LEFT JOIN page e ON true LEFT JOIN ledger_transaction t ON t.id = e.transaction_id
+ ORDER BY e.posted_at, e.id
 """
 
 
@@ -93,8 +97,8 @@ def statement(account: Account, *, before: int | None = None, after: int | None 
                 "forward": forward,
                 "after": after or 0,
                 "before": before or _END,
+                "end": _END,
                 "limit": limit + 1,
-                "keeps_balance": account.mode == PostingMode.AUTHORIZING,
                 "normal": str(normal),
             },
         )
@@ -112,7 +116,7 @@ def statement(account: Account, *, before: int | None = None, after: int | None 
     for row in found:
         balance += row[1] if row[0] == normal else -row[1]
         lines.append(Line(balance, *row))
-    first, last = (lines[0].entry_id, lines[-1].entry_id) if lines else ((after or 0) + 1, (before or 1) - 1)
+    first, last = (lines[0].entry_id, lines[-1].entry_id) if lines else (_END, 0)
     return Statement(
         account=account,
         opening=opening,

@@ -219,15 +219,10 @@ def _postings(
         for row in rows
     ]
     references = [f"{kind}:{subject}" for kind in TransactionKind for subject in subjects]
-    entries = (
-        Entry.objects.filter(transaction__book_id=event.book_id, transaction__reference__in=references)
-        .select_related("transaction", "account")
-        .order_by("transaction_id", "leg")[:LIMIT]
-    )
+    found = Transaction.objects.filter(book_id=event.book_id, reference__in=references).order_by("id")[:LIMIT]
+    transactions = {row.pk: row for row in found}
     legs: dict[int, list[Leg]] = {}
-    transactions: dict[int, Transaction] = {}
-    for entry in entries:
-        transactions[entry.transaction_id] = entry.transaction
+    for entry in Entry.objects.of(transactions).select_related("account")[:LIMIT]:
         leg = Leg(entry.account.code, str(entry.side), entry.amount, entry.currency_id)
         legs.setdefault(entry.transaction_id, []).append(leg)
     for pk, row in transactions.items():

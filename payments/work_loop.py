@@ -12,11 +12,13 @@ from django.db import Error as DatabaseError
 from django.db import close_old_connections, connection
 
 from config import seam
+from ledger import folding
 from payments import cancellations, escalations, executor, idempotency, merchants
 
 log = structlog.get_logger(__name__)
 _BURST_SECONDS = 30.0
 _UPKEEP_SECONDS = 30.0
+_FOLD_SECONDS = 5.0
 
 
 def run_once(*, stop: Callable[[], bool] = lambda: False) -> int:
@@ -34,6 +36,7 @@ def run(stop: Callable[[], bool], *, every_seconds: float | None = None) -> None
             close_old_connections()
             run_once(stop=stop)
             upkeep.when_it_is_time()
+            upkeep.fold_when_it_is_time()
         except DatabaseError as error:
             log.error("sweep_failed", error=f"{type(error).__name__}: {error}")
             connection.close()
@@ -48,6 +51,7 @@ class _Upkeep:
     """What is done now and then beside the due rows."""
 
     next_at: float = 0.0
+    next_fold_at: float = 0.0
     connected: int = 0
 
     def when_it_is_time(self) -> None:
@@ -59,6 +63,12 @@ class _Upkeep:
         escalations.escalate_overdue(now=now)
         self.connected = merchants.connect_next(self.connected)
         idempotency.purge(now=now)
+
+    def fold_when_it_is_time(self) -> None:
+        """Keep the tail short that exact balances of hot accounts have to add."""
+        if time.monotonic() >= self.next_fold_at:
+            self.next_fold_at = time.monotonic() + _FOLD_SECONDS
+            folding.fold(now=seam.now())
 
 
 def _sleep(seconds: float, stop: Callable[[], bool]) -> None:

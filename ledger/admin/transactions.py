@@ -52,7 +52,7 @@ class TransactionAdmin(ReadOnlyAdmin):
 
     def tables(self, _request: HttpRequest, obj: Transaction) -> Iterable[Table]:
         """Show the legs."""
-        entries = Entry.objects.filter(transaction=obj).select_related("account").order_by("leg")
+        entries = Entry.objects.of([obj.pk]).select_related("account")
         yield Table(
             "Legs",
             ("Leg", "Account", right("Debit"), right("Credit"), right("Balance after")),

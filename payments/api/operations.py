@@ -15,6 +15,7 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
+from ledger import folding
 from payments import queues
 
 _BROKER_TIMEOUT_SECONDS = 0.5
@@ -57,8 +58,10 @@ class _Queues(Collector):
             "florin_queue_oldest_seconds", "For how long the oldest row has been due", labels=["queue"]
         )
         started = time.perf_counter()
+        tail = GaugeMetricFamily("florin_ledger_tail_transactions", "Transactions that are not folded yet")
         try:
             lags = queues.lags()
+            tail.add_metric([], folding.tail().transactions)
         except Error:
             lags = []
         up.add_metric([], 1 if lags else 0)
@@ -67,7 +70,7 @@ class _Queues(Collector):
             oldest.add_metric([lag.queue], lag.oldest_seconds)
         took = GaugeMetricFamily("florin_queue_scrape_seconds", "How long looking at the queues took")
         took.add_metric([], time.perf_counter() - started)
-        yield from (up, due, oldest, took)
+        yield from (up, due, oldest, tail, took)
 
 
 _registry = CollectorRegistry(auto_describe=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -11,7 +12,7 @@ from typing import Any
 import psycopg
 from django.db import connections, transaction
 
-from ledger import accounts, posting
+from ledger import accounts, folding, posting
 from ledger.accounts import AccountSpec
 from ledger.models import AccountType, Balance, Book, PostingMode, Side, TransactionKind
 from ledger.posting import Journal, Leg, Posted
@@ -131,3 +132,11 @@ def at_once(*jobs: Callable[[], object]) -> list[object]:
         thread.join(60)
     assert not any(thread.is_alive() for thread in threads), "a job hangs"
     return results
+
+
+def fold_until_empty() -> int:
+    """Fold until no tail is left, and return how many were folded: another session may hold the horizon for a while."""
+    folded, ends = 0, time.monotonic() + 20
+    while folding.tail().transactions and time.monotonic() < ends:
+        folded += folding.fold(now=NOW)
+    return folded

@@ -18,7 +18,18 @@ from ledger import invariants
 from tests.database import Clone
 from tests.ledger.desk import Desk, digests
 
-TABLES = ("ledger_account", "ledger_balance", "ledger_currency", "ledger_entry", "ledger_transaction")
+TABLES = (
+    "ledger_account",
+    "ledger_anchor",
+    "ledger_balance",
+    "ledger_currency",
+    "ledger_entry",
+    "ledger_fold_mark",
+    "ledger_folded",
+    "ledger_period",
+    "ledger_period_balance",
+    "ledger_transaction",
+)
 DENIED = "42501"
 
 
@@ -86,7 +97,6 @@ READ_ONLY = [
     "DELETE FROM ledger_book",
     "TRUNCATE ledger_book CASCADE",
     "SELECT nextval('ledger_transaction_id_seq')",
-    "SELECT setval('ledger_entry_id_seq', 1)",
     "SELECT setval('ledger_transaction_id_seq', 1)",
     (
         "MERGE INTO ledger_balance b USING ledger_balance s ON s.account_id = b.account_id"
@@ -140,10 +150,21 @@ def test_the_rights_of_the_runtime_role_are_exactly_these(db: None, superuser: p
         "SELECT p.proname FROM pg_proc p WHERE p.proname LIKE 'ledger\\_%' AND p.prorettype <> 'trigger'::regtype"
         " AND has_function_privilege('florin_app', p.oid, 'EXECUTE') AND p.prosecdef ORDER BY 1"
     ).fetchall()
-    assert callable_by == [("ledger_open_accounts",), ("ledger_post",)]
+    writers = [
+        "ledger_begin_close",
+        "ledger_close_account",
+        "ledger_finish_close",
+        "ledger_fold",
+        "ledger_open_accounts",
+        "ledger_post",
+        "ledger_post_each",
+        "ledger_soft_close",
+    ]
+    assert [name for (name,) in callable_by] == writers
     public = superuser.execute(
         "SELECT p.proname FROM pg_proc p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) x"
-        " WHERE p.proname IN ('ledger_open_accounts', 'ledger_post') AND x.grantee = 0"
+        " WHERE p.proname = ANY (%s) AND x.grantee = 0",
+        [[*writers, "ledger_begin_epoch"]],
     ).fetchall()
     assert public == []
 
@@ -159,9 +180,10 @@ def test_every_function_of_the_books_pins_its_search_path(db: None, superuser: p
 
 POST_ONE = (
     "SELECT outcome FROM ledger_post(ARRAY[gen_random_uuid()], ARRAY[{book}]::bigint[], ARRAY['settle_charge'],"
-    " ARRAY['{reference}'], ARRAY['\\x00'::bytea], ARRAY[now()], now(), ARRAY['attacker'], ARRAY[''],"
-    " ARRAY[NULL]::bigint[], ARRAY[1,1], ARRAY[{debit},{credit}]::bigint[], ARRAY['EUR','EUR'], ARRAY['D','C'],"
-    " ARRAY[{amount},{amount}]::bigint[])"
+    " ARRAY['{reference}'], ARRAY['\\x00'::bytea], ARRAY[now()], ARRAY[NULL]::timestamptz[], now(),"
+    " ARRAY['attacker'], ARRAY[''], ARRAY['{{}}']::jsonb[], ARRAY[NULL]::bigint[], ARRAY[1,1],"
+    " ARRAY[{debit},{credit}]::bigint[], ARRAY['EUR','EUR'], ARRAY['D','C'],"
+    " ARRAY[{amount},{amount}]::bigint[], false)"
 )
 
 
@@ -221,10 +243,11 @@ def test_the_posting_function_believes_nothing(names: dict[str, int], clone: Clo
     transactions, accounts, sides, amounts, sqlstate = LIES[lie]
     statement = (
         "SELECT * FROM ledger_post(ARRAY[gen_random_uuid()], ARRAY[{book}]::bigint[], ARRAY['settle_charge'],"
-        " ARRAY['lie'], ARRAY['\\x00'::bytea], ARRAY[now()], now(), ARRAY['attacker'], ARRAY[''],"
-        f" ARRAY[NULL]::bigint[], {transactions}::int[], {accounts}::bigint[],"
+        " ARRAY['lie'], ARRAY['\\x00'::bytea], ARRAY[now()], ARRAY[NULL]::timestamptz[],"
+        f" now(), ARRAY['attacker'], ARRAY[''], ARRAY['{{{{}}}}']::jsonb[], ARRAY[NULL]::bigint[],"
+        f" {transactions}::int[], {accounts}::bigint[],"
         f" array_fill('EUR'::text, ARRAY[coalesce(cardinality({accounts}::bigint[]), 0)]),"
-        f" {sides}::text[], {amounts}::bigint[])"
+        f" {sides}::text[], {amounts}::bigint[], false)"
     ).format(**names)
     fails(clone.app_url, sqlstate, statement)
 
@@ -238,8 +261,8 @@ HEAD = (
     " 'attacker', {reverses})"
 )
 ENTRIES = (
-    "INSERT INTO ledger_entry (transaction_id, leg, book_id, account_id, currency, side, amount, account_version,"
-    " balance_after, effective_at) VALUES "
+    "INSERT INTO ledger_entry (id, transaction_id, leg, book_id, account_id, currency, side, amount, account_version,"
+    " balance_after, effective_at, posted_at) VALUES "
 )
 PAIR = ("cash D 5", "fees C 5")
 
@@ -262,8 +285,8 @@ def entries(*lines: str, first: int = 1, transaction: str = "900001", changes: d
         account, side, amount, version, after = (*line.split(), "NULL", "NULL")[:5]
         book, currency = changes.get("book", "{book}"), changes.get("currency", "EUR")
         at = changes.get("at", "2026-01-01Z")
-        place = f"{transaction}, {leg}, {book}, {{{account}}}"
-        rows.append(f"({place}, '{currency}', '{side}', {amount}, {version}, {after}, '{at}')")
+        place = f"{transaction}::bigint * 32768 + {leg}, {transaction}, {leg}, {book}, {{{account}}}"
+        rows.append(f"({place}, '{currency}', '{side}', {amount}, {version}, {after}, '{at}', now())")
     return ENTRIES + ", ".join(rows)
 
 
@@ -279,7 +302,10 @@ LOOSE = (
     " VALUES ({book}, 'loose', 'liability', 'EUR', 'authorizing')"
 )
 LOOSE_ID = "(SELECT id FROM ledger_account WHERE code = 'loose')"
-MOVE_ANN = "UPDATE ledger_balance SET credits = credits + {n}, version = version + 1 WHERE account_id = {{ann}}"
+MOVE_ANN = (
+    "UPDATE ledger_balance SET credits = credits + {n}, version = version + 1, posted_at = now()"
+    " WHERE account_id = {{ann}}"
+)
 
 OWNER_ATTACKS: dict[str, tuple[str, list[str]]] = {
     # legs and headers
@@ -484,7 +510,7 @@ def test_a_floor_may_be_changed_by_the_owner_but_not_below_what_is_there(names: 
     assert invariants.violations() == []
 
 
-def test_a_second_reversal_is_refused_by_index(committed_desk: Desk, clone: Clone) -> None:
+def test_a_second_reversal_is_refused_by_the_owners_own_hand(committed_desk: Desk, clone: Clone) -> None:
     desk = committed_desk
     (sale,) = desk.post(desk.journal("r1", ("cash", "D", 5), ("fees", "C", 5)))  # type: ignore[arg-type]
     values: dict[str, Any] = {**desk.ids, "book": desk.book.pk, "sale": sale.transaction_id}
@@ -492,7 +518,7 @@ def test_a_second_reversal_is_refused_by_index(committed_desk: Desk, clone: Clon
     with attack(clone.owner_url) as attacker:
         attacker.execute(reversal)
         attacker.commit()
-    fails(clone.owner_url, "23505", reversal.replace("900001", "900002").replace("'raw'", "'raw2'"))
+    fails(clone.owner_url, "FL009", reversal.replace("900001", "900002").replace("'raw'", "'raw2'"))
 
 
 def test_metadata_cannot_smuggle_statements(names: dict[str, int], clone: Clone) -> None:
@@ -501,8 +527,9 @@ def test_metadata_cannot_smuggle_statements(names: dict[str, int], clone: Clone)
     with attack(clone.app_url) as attacker:
         attacker.execute(
             "SELECT * FROM ledger_post(ARRAY[gen_random_uuid()], ARRAY[%s]::bigint[], ARRAY['settle_charge'],"
-            " ARRAY[%s], ARRAY['\\x00'::bytea], ARRAY[now()], now(), ARRAY[%s], ARRAY[%s], ARRAY[NULL]::bigint[],"
-            " ARRAY[1,1], ARRAY[%s,%s]::bigint[], ARRAY['EUR','EUR'], ARRAY['D','C'], ARRAY[5,5]::bigint[])",
+            " ARRAY[%s], ARRAY['\\x00'::bytea], ARRAY[now()], ARRAY[NULL]::timestamptz[], now(), ARRAY[%s], ARRAY[%s],"
+            " ARRAY['{}']::jsonb[], ARRAY[NULL]::bigint[],"
+            " ARRAY[1,1], ARRAY[%s,%s]::bigint[], ARRAY['EUR','EUR'], ARRAY['D','C'], ARRAY[5,5]::bigint[], false)",
             [names["book"], nasty, nasty, nasty, names["cash"], names["fees"]],
         )
         attacker.commit()

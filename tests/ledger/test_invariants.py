@@ -10,7 +10,7 @@ import pytest
 from ledger import invariants
 from ledger.invariants import Violation
 from ledger.models import TransactionKind
-from tests.ledger.desk import C, D, Desk
+from tests.ledger.desk import C, D, Desk, fold_until_empty
 
 
 @pytest.fixture
@@ -24,11 +24,26 @@ def books(committed_desk: Desk) -> Desk:
     desk.post(
         desk.journal("undone", *back, kind=TransactionKind.REVERSAL, reverses_id=sale.transaction_id)  # type: ignore[arg-type]
     )
+    assert fold_until_empty() == 8
     assert invariants.violations() == []
     return desk
 
 
 CORRUPTIONS = {
+    "fold_equals_entries": ["UPDATE ledger_folded SET debits = debits + 1 WHERE account_id = {cash}"],
+    "anchors_equal_fold": [
+        "UPDATE ledger_anchor SET credits = credits - 1 WHERE account_id = {fees} AND grain = 'day'"
+    ],
+    "closed_period_is_as_it_was": [
+        (
+            "WITH p AS (INSERT INTO ledger_period (book_id, ends_at, status, changed_at, changed_by)"
+            " VALUES ({book}, '2030-01-01Z', 'closed', now(), 'x') RETURNING id)"
+            " INSERT INTO ledger_period_balance SELECT id, {cash}, 0, 1, 1 FROM p"
+        )
+    ],
+    "no_transaction_from_another_cluster": [
+        "UPDATE ledger_transaction SET created_xid = '90000000000' WHERE reference = 'r1'"
+    ],
     "transaction_balances": ["UPDATE ledger_entry SET amount = amount + 1 WHERE leg = 1 AND account_id = {cash}"],
     "transaction_has_all_legs": [
         (

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from ledger import balances, invariants, posting
 from ledger.errors import (
     AccountClosed,
-    AlreadyReversed,
     AmountOutOfRange,
     FloorBroken,
     LedgerError,
     PostingRefused,
     ReferenceConflict,
+    ReversalExceeds,
     Unbalanced,
     UnknownAccount,
 )
@@ -211,7 +211,7 @@ def test_one_leg_or_none_is_refused(desk: Desk) -> None:
 
 @pytest.mark.parametrize("amount", [0, -1, -(2**63)])
 def test_an_amount_is_above_zero(desk: Desk, amount: int) -> None:
-    refuse(desk, PostingRefused, desk.journal("r1", ("cash", D, amount), ("fees", C, amount)))
+    refuse(desk, AmountOutOfRange, desk.journal("r1", ("cash", D, amount), ("fees", C, amount)))
 
 
 def test_an_amount_fits_the_books(desk: Desk) -> None:
@@ -304,7 +304,7 @@ def test_many_legs_are_one_transaction(desk: Desk) -> None:
 def test_more_than_a_call_may_hold_is_refused(desk: Desk) -> None:
     refuse(desk, PostingRefused, *(desk.sale(f"r{n}") for n in range(posting.MAX_TRANSACTIONS + 1)))
     too_many_legs = desk.journal("r1", *[("cash", D, 1)] * 25_001, *[("fees", C, 1)] * 25_001)
-    refuse(desk, PostingRefused, too_many_legs)
+    refuse(desk, AmountOutOfRange, too_many_legs)
     more_than_a_transaction_counts = desk.journal("r1", *[("cash", D, 1)] * 20_000, *[("fees", C, 1)] * 20_000)
     refuse(desk, AmountOutOfRange, more_than_a_transaction_counts)
 
@@ -325,15 +325,15 @@ def test_a_reversal_is_the_exact_negation_and_only_once(desk: Desk) -> None:
         [("cash", C, 100), ("fees", D, 100)],
         [("cash", D, 100), ("ann", C, 90), ("fees", C, 10)],
     ):
-        refuse(desk, PostingRefused, desk.journal("rev", *lines, kind=kind, reverses_id=sale.transaction_id))
-    refuse(desk, PostingRefused, desk.journal("rev", *back, kind=kind))
-    refuse(desk, PostingRefused, desk.journal("rev", *back, kind=kind, reverses_id=2**40))
-    refuse(other, PostingRefused, other.journal("rev", *back, kind=kind, reverses_id=sale.transaction_id))
+        refuse(desk, ReversalExceeds, desk.journal("rev", *lines, kind=kind, reverses_id=sale.transaction_id))
+    refuse(desk, ReversalExceeds, desk.journal("rev", *back, kind=kind))
+    refuse(desk, ReversalExceeds, desk.journal("rev", *back, kind=kind, reverses_id=2**40))
+    refuse(other, ReversalExceeds, other.journal("rev", *back, kind=kind, reverses_id=sale.transaction_id))
     assert desk.post(desk.journal("rev", *back, kind=kind, reverses_id=sale.transaction_id))[0].created
     assert desk.balance("ann").amount == 0
     desk.post(desk.sale("r2", 100, fee=10))
     again = desk.journal("again", *back, kind=kind, reverses_id=sale.transaction_id)
-    refuse(desk, AlreadyReversed, again)
+    refuse(desk, ReversalExceeds, again)
     assert invariants.violations() == []
 
 

@@ -58,6 +58,7 @@ def test_figures_count_what_is_due(browser: Client, api: Api, checkout: dict[str
     assert PspOperation.objects.filter(due_at__isnull=False).count() == 1
     content = browser.get("/metrics").content.decode()
     assert 'florin_queue_due{queue="operations"} 1.0' in content
+    assert "florin_ledger_tail_transactions 0.0" in content
     assert re.search(r'florin_queue_oldest_seconds\{queue="operations"\} [0-9.e-]+', content)
     assert "process_cpu_seconds_total" in content
 
