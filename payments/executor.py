@@ -19,7 +19,8 @@ from django.db.models import prefetch_related_objects
 from config import seam
 from payments import doorbell, notifications, psp_calls, settlement, work
 from payments.breaker import note_health
-from payments.models import Charge, PspAccount, PspOperation
+from payments.models import Charge, PaymentEvent, PspAccount, PspOperation
+from payments.models.bulk import by_id, read_rows
 from payments.psp.base import CallError, Outcome, Result
 from payments.psp_calls import Call
 
@@ -93,10 +94,13 @@ def claim(limit: int) -> list[Call]:
 
 def _read(ids: list[int]) -> list[PspOperation]:
     """Read claimed operations with all that their calls need; each PSP account once."""
-    operations = list(PspOperation.objects.filter(id__in=ids).select_related("charge", "event"))
-    accounts = PspAccount.objects.in_bulk({operation.psp_account_id for operation in operations})
+    operations = read_rows(PspOperation, "id", ids)
+    events = by_id(read_rows(PaymentEvent, "id", (o.event_id for o in operations)))
+    charges = by_id(read_rows(Charge, "id", (o.charge_id for o in operations if o.charge_id is not None)))
+    accounts = by_id(read_rows(PspAccount, "id", (o.psp_account_id for o in operations)))
     for operation in operations:
-        operation.psp_account = accounts[operation.psp_account_id]
+        operation.event, operation.psp_account = events[operation.event_id], accounts[operation.psp_account_id]
+        operation.charge = charges[operation.charge_id] if operation.charge_id is not None else None
     pages = [o.charge for o in operations if o.kind == PspOperation.Kind.HOSTED_SESSION and o.charge is not None]
     if pages:
         prefetch_related_objects(pages, "orders")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 import structlog
 from django.conf import settings
@@ -64,13 +65,14 @@ class Call:
 
 def adapter_of(account: PspAccount) -> Adapter:
     """Return the adapter of an account, with its credentials opened."""
-    return registry.adapter_for(
-        registry.Credentials(
-            account.adapter,
-            unseal(account.api_key, identity=f"psp_account.api_key:{account.public_id}"),
-            account.base_url,
-        )
-    )
+    key = _opened(bytes(account.api_key), f"psp_account.api_key:{account.public_id}", settings.FIELD_KEY)
+    return registry.adapter_for(registry.Credentials(account.adapter, key, account.base_url))
+
+
+@lru_cache(maxsize=1000)
+def _opened(sealed: bytes, identity: str, _field_key: str) -> str:
+    """Open a credential once; the registry keeps it in memory anyway. Another ciphertext or key is opened anew."""
+    return unseal(sealed, identity=identity)
 
 
 def of_operation(operation: PspOperation, claim: Claim, *, now: datetime) -> Call:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
 from uuid import UUID
 
-from django.db.models import F
-
 from config import seam
 from payments.models import Charge, PaymentEvent, PaymentOrder, PspAccount, PspOperation, Refund
-from payments.models.bulk import update_rows
+from payments.models.bulk import by_id, read_rows, update_rows
 from payments.outbox import Fact
 from payments.psp.base import Result
 from wallet.movements import Movement
@@ -51,11 +49,11 @@ class Batch:
     """
 
     now: datetime
-    events: dict[int, PaymentEvent]
-    charges: dict[int, Charge]
-    orders: dict[int, PaymentOrder]
-    refunds: dict[int, Refund]
-    operations: dict[int, PspOperation]
+    events: Mapping[int, PaymentEvent]
+    charges: Mapping[int, Charge]
+    orders: Mapping[int, PaymentOrder]
+    refunds: Mapping[int, Refund]
+    operations: Mapping[int, PspOperation]
     sellers: dict[int, UUID]
     movements: list[Movement] = field(default_factory=list)
     facts: list[Fact] = field(default_factory=list)
@@ -118,44 +116,27 @@ def _by_event[Row: (Charge, PaymentOrder, PspOperation)](rows: Iterable[Row], or
     return {event_id: list(group) for event_id, group in groupby(ordered, attrgetter("event_id"))}
 
 
+_SELLER = "(SELECT s.public_id FROM payments_seller s WHERE s.id = t.seller_id) AS seller_public_id"
+
+
 def lock(event_ids: Iterable[int], *, now: datetime) -> Batch:
     """Lock checkouts and everything below them, in the documented order, and re-read it.
 
     event < charge < order < refund < operation; a fixed number of statements. Balances are locked later, by posting.
     """
     ids = sorted(set(event_ids))
-    events = {
-        event.pk: event
-        for event in PaymentEvent.objects.select_for_update(no_key=True).filter(id__in=ids).order_by("id")
-    }
-    charges = {
-        charge.pk: charge
-        for charge in Charge.objects.select_for_update(no_key=True).filter(event_id__in=ids).order_by("id")
-    }
-    accounts = PspAccount.objects.in_bulk({charge.psp_account_id for charge in charges.values()})
+    events = by_id(read_rows(PaymentEvent, "id", ids, lock=True))
+    charges = by_id(read_rows(Charge, "event_id", ids, lock=True))
+    accounts = by_id(read_rows(PspAccount, "id", (charge.psp_account_id for charge in charges.values())))
     for charge in charges.values():
         charge.psp_account = accounts[charge.psp_account_id]
-    orders: dict[int, PaymentOrder] = {}
+    orders = by_id(read_rows(PaymentOrder, "event_id", ids, lock=True, also=_SELLER))
     sellers: dict[int, UUID] = {}
-    for order in (
-        PaymentOrder.objects.select_for_update(no_key=True, of=("self",))
-        .filter(event_id__in=ids)
-        .annotate(seller_public_id=F("seller__public_id"))
-        .order_by("id")
-    ):
+    for order in orders.values():
         order.event, order.charge = events[order.event_id], charges[order.charge_id]
-        orders[order.pk] = order
-        sellers[order.seller_id] = order.seller_public_id
-    refunds = {
-        refund.pk: refund
-        for refund in Refund.objects.select_for_update(no_key=True).filter(charge_id__in=list(charges)).order_by("id")
-    }
-    operations = {
-        operation.pk: operation
-        for operation in PspOperation.objects.select_for_update(no_key=True)
-        .filter(event_id__in=ids, closed_at__isnull=True)
-        .order_by("id")
-    }
+        sellers[order.seller_id] = order.__dict__["seller_public_id"]
+    refunds = by_id(read_rows(Refund, "charge_id", charges, lock=True))
+    operations = by_id(read_rows(PspOperation, "event_id", ids, lock=True, where="t.closed_at IS NULL"))
     return Batch(now, events, charges, orders, refunds, operations, sellers)
 
 

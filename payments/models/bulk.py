@@ -1,14 +1,18 @@
-"""Write many changed rows with one statement, whatever the size of the batch: UPDATE ... FROM one JSON parameter.
+"""Read and write many rows of a model with one statement each, whatever the size of the batch.
 
-One parameter and not one array per column: the driver writes arrays value by value in Python.
+The ORM's way costs more CPU than the statement: it composes the SQL anew each time and sets each column of each
+instance by itself. What is read here are ordinary instances, whole ones. Written is UPDATE ... FROM one JSON
+parameter, because the driver writes arrays value by value in Python.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 
 from django.db import connection, models
+from django.db.models.base import ModelState
 
 
 class StaleRows(Exception):
@@ -16,6 +20,54 @@ class StaleRows(Exception):
 
 
 _AS_TEXT = ("varchar", "char")
+
+
+def read_rows[Row: models.Model](
+    model: type[Row], column: str, values: Iterable[int], *, lock: bool = False, where: str = "", also: str = ""
+) -> list[Row]:
+    """Read the rows whose `column` is one of `values`, by id; with `lock`, FOR NO KEY UPDATE in that order.
+
+    `where` narrows it further and `also` adds a column ("expression AS name"), which becomes an attribute: both are
+    constant SQL on the table as `t`.
+    """
+    names, columns, documents = _columns(model)
+    # Every name here is a column or table of our own models; values travel as a parameter.
+    sql = (
+        f'SELECT {columns}{", " + also if also else ""} FROM "{model._meta.db_table}" AS t '  # noqa: S608 - see above
+        f'WHERE t."{column}" = ANY (%s::bigint[]){" AND " + where if where else ""} '
+        f"ORDER BY t.id{' FOR NO KEY UPDATE OF t' if lock else ''}"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [sorted(set(values))])
+        found = cursor.fetchall()
+    if also:
+        names = (*names, also.rpartition(" ")[2])
+    return [_instance(model, dict(zip(names, row, strict=True)), documents) for row in found]
+
+
+def by_id[Row: models.Model](rows: Iterable[Row]) -> Mapping[int, Row]:
+    """Return rows by primary key."""
+    return {row.pk: row for row in rows}
+
+
+@cache
+def _columns(model: type[models.Model]) -> tuple[tuple[str, ...], str, tuple[str, ...]]:
+    fields = model._meta.concrete_fields
+    documents = tuple(field.attname for field in fields if isinstance(field, models.JSONField))
+    return tuple(f.attname for f in fields), ", ".join(f't."{f.column}"' for f in fields), documents
+
+
+def _instance[Row: models.Model](model: type[Row], values: dict[str, object], documents: Sequence[str]) -> Row:
+    for name in documents:
+        document = values[name]
+        if isinstance(document, str):
+            values[name] = json.loads(document)
+    row = model.__new__(model)
+    row._state = ModelState()
+    row._state.adding = False
+    row._state.db = connection.alias
+    row.__dict__.update(values)
+    return row
 
 
 def update_rows(rows: Sequence[models.Model], columns: Sequence[str]) -> None:
