@@ -178,3 +178,10 @@ def test_findings_are_limited_and_say_what_is_wrong(books: Desk, superuser: psyc
         found = seen_by(superuser)
     assert any(violation.detail.endswith("sums to 1 EUR") for violation in found)
     assert len(found) <= invariants.LIMIT * len(invariants.names())
+
+
+def test_a_new_epoch_puts_the_xids_of_another_cluster_into_the_past(books: Desk, superuser: psycopg.Connection) -> None:
+    foreign = "UPDATE ledger_transaction SET created_xid = '90000000000' WHERE reference = 'r1'"
+    check = "no_transaction_from_another_cluster"
+    assert check in corrupt(superuser, books, foreign)
+    assert check not in corrupt(superuser, books, foreign, "SELECT ledger_begin_epoch()")
