@@ -52,7 +52,8 @@ def drain(*, seconds: float, stop: Callable[[], bool] = lambda: False) -> int:
     with ExitStack() as stack:
         threads = stack.enter_context(ThreadPoolExecutor(settings.PSP_CALLS_IN_FLIGHT, thread_name_prefix="psp"))
         while True:
-            room = settings.PSP_CALLS_IN_FLIGHT - len(in_flight)
+            # A claim may bring as many looks at notified charges as operations; those beyond the threads wait in line.
+            room = max(0, settings.PSP_CALLS_IN_FLIGHT - len(in_flight))
             open_for_more = time.monotonic() < ends and not stop()
             fresh = claim(min(room, CLAIM_AT_MOST)) if room and open_for_more else []
             made += len(fresh)

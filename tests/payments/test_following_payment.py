@@ -125,3 +125,17 @@ def test_another_try_of_a_declined_charge_is_not_registered_again(shop: Shop, se
     assert executor.execute(go_on=True) == 1
     assert _status(event) == "succeeded"
     shop.check()
+
+
+def test_more_calls_than_threads_wait_in_line(shop: Shop, settings: Any) -> None:
+    """Operations and notifications are claimed side by side, so one claim may bring more than there is room for."""
+    settings.PSP_CALLS_IN_FLIGHT = 2
+    held = [shop.buy(1000, capture="manual") for _ in range(6)]
+    shop.work()
+    assert [_status(event) for event in held] == ["requires_capture"] * 6
+    assert shop.notify() >= 6
+    events = [shop.buy(1000) for _ in range(6)]
+    executor.drain(seconds=20)
+    assert [_status(event) for event in events] == ["succeeded"] * 6
+    shop.settle_down()
+    shop.check()
