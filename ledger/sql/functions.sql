@@ -1,3 +1,5 @@
+-- Part of migration 0002. `ledger_post` is superseded by 0003/posting.sql; `ledger_open_accounts` still stands.
+--
 -- The only writers of the books. SECURITY DEFINER: the runtime role has EXECUTE on these and no INSERT of its own.
 --
 -- Plans are made once per session and walk indexes: planning a posting costs more than running it, and a plan made while

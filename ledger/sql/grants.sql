@@ -1,3 +1,4 @@
+-- Part of migration 0002, superseded by 0003/grants.sql.
 -- The runtime role reads the books and writes them through two functions only.
 REVOKE ALL ON ledger_currency, ledger_account, ledger_balance, ledger_transaction, ledger_entry FROM florin_app, PUBLIC;
 GRANT SELECT ON ledger_currency, ledger_account, ledger_balance, ledger_transaction, ledger_entry TO florin_app;

@@ -1,3 +1,6 @@
+-- Part of migration 0002. The three trigger functions on balances, transactions and entries are superseded by
+-- 0003/guards.sql; the rest still stands.
+--
 -- What the books refuse from anyone: the application, the admin, a migration, a person with psql.
 -- Errors carry SQLSTATE FL0xx, which ledger/posting.py maps to the exceptions of ledger/errors.py.
 --
