@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db import DatabaseError, connection, transaction
 
@@ -63,6 +64,18 @@ def _open(specs: list[AccountSpec]) -> dict[tuple[int, str], int]:
     except DatabaseError as error:
         raise refusal(error) from error
     return {(spec.book_id, spec.code): row[0] for spec, row in zip(specs, rows, strict=True)}
+
+
+def close(account_id: int, *, now: datetime) -> None:
+    """Let an account take no more postings; idempotent. Raises `AccountNotEmpty` while an authorizing one holds money.
+
+    Waits for a posting that holds the balance row of the account.
+    """
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT ledger_close_account(%s, %s)", [account_id, now])
+    except DatabaseError as error:
+        raise refusal(error) from error
 
 
 def _remember(opened: dict[tuple[int, str], int]) -> None:

@@ -7,8 +7,10 @@ from dataclasses import replace
 import pytest
 from django.db import connection, transaction
 
-from ledger import invariants, posting
+from ledger import accounts, invariants, posting
 from ledger.errors import (
+    AccountClosed,
+    AccountNotEmpty,
     AmountOutOfRange,
     FloorBroken,
     PersonalData,
@@ -155,3 +157,13 @@ def test_partial_reversals_never_exceed_the_original(desk: Desk) -> None:
     )
     assert outcomes(each(wrong_way)) == [ReversalExceeds.__name__]
     assert invariants.violations() == []
+
+
+def test_an_account_is_closed_when_it_is_empty_and_then_takes_nothing(desk: Desk) -> None:
+    desk.post(desk.sale("a", 5))
+    with pytest.raises(AccountNotEmpty), transaction.atomic():
+        accounts.close(desk.ids["ann"], now=NOW)
+    desk.post(desk.journal("b", ("ann", D, 5), ("cash", C, 5)))
+    for _ in range(2):
+        accounts.close(desk.ids["ann"], now=NOW)
+    assert outcomes(each(desk.sale("c", 5), desk.sale("d", 5, seller="bob"))) == [AccountClosed.__name__, "created"]
