@@ -155,6 +155,7 @@ def test_the_rights_of_the_runtime_role_are_exactly_these(db: None, superuser: p
         "ledger_close_account",
         "ledger_finish_close",
         "ledger_fold",
+        "ledger_lock_balances",
         "ledger_open_accounts",
         "ledger_post",
         "ledger_post_each",
