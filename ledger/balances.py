@@ -66,6 +66,18 @@ def trial_balance(book_id: int) -> list[AccountBalance]:
     return _read("WHERE a.book_id = %s ORDER BY a.code", [book_id])
 
 
+def lock(account_ids: Iterable[int]) -> dict[int, int]:
+    """Lock the balance rows of authorizing accounts until the transaction ends; return their nets, debit positive.
+
+    For a verb that must know before it posts. Locks in account order, as posting does: call it last, before posting.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT account_id, debits - credits FROM ledger_lock_balances(%s::bigint[])", [sorted(set(account_ids))]
+        )
+        return dict(cursor.fetchall())
+
+
 def at(account_id: int, *, at: datetime, basis: Basis = "posted") -> int:
     """Return the balance of an account at an instant in minor units, positive on its normal side.
 

@@ -39,7 +39,8 @@ _NAMES = {
     "SELLER": _written("sel", "s.public_id"),
     # Every account that a wallet should have, by code: computed once per wallet and part, then joined by equality.
     "WALLET_ACCOUNTS": Template(
-        "SELECT w.id, w.book_id, w.seller, w.currency, 'seller:' || n.name || ':' || part || ':' || w.currency AS code"
+        "SELECT w.id, w.book_id, w.seller, w.currency, part,"
+        " 'seller:' || n.name || ':' || part || ':' || w.currency AS code"
         " FROM wallet_wallet w CROSS JOIN LATERAL (SELECT $name AS name OFFSET 0) n"
         " CROSS JOIN unnest(ARRAY['pending', 'available', 'reserved', 'in_transit', 'debt']) AS part OFFSET 0"
     ).substitute(name=_written("sel", "w.seller")),
@@ -213,6 +214,17 @@ _CHECKS: dict[str, str] = {
                  GROUP BY seller_id, currency) x
           JOIN payments_seller s ON s.id = x.seller_id
          WHERE x.earned + x.other <> x.held""",
+    # Sub-ledger of the pending accounts: what is pending of the orders of a seller is the balance of that account.
+    "pending_is_of_orders": """
+        SELECT 'seller ' || coalesce(w.seller::text, o.seller::text) || ' has ' || coalesce(w.pending, 0) || ' '
+               || coalesce(w.currency, o.currency) || ' pending, the orders say ' || coalesce(o.pending, 0)
+          FROM (SELECT w.book_id, w.seller, w.currency, b.credits - b.debits AS pending
+                  FROM ($WALLET_ACCOUNTS) w JOIN ledger_account a ON a.book_id = w.book_id AND a.code = w.code
+                  JOIN ledger_balance b ON b.account_id = a.id WHERE w.part = 'pending') w
+          FULL JOIN (SELECT o.book_id, s.public_id AS seller, o.currency, sum(o.pending_minor) AS pending
+                       FROM payments_paymentorder o JOIN payments_seller s ON s.id = o.seller_id
+                      GROUP BY o.book_id, s.public_id, o.currency) o USING (book_id, seller, currency)
+         WHERE coalesce(w.pending, 0) <> coalesce(o.pending, 0)""",
     "wallet_has_its_accounts": """
         SELECT 'wallet ' || w.id || ' has ' || count(a.id) || ' of 5 accounts'
           FROM ($WALLET_ACCOUNTS) w

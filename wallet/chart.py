@@ -27,9 +27,34 @@ def psp_clearing(book_id: int, psp_account: str, currency: str) -> AccountSpec:
     return _recording(book_id, f"psp:{psp_account}:clearing:{currency}", AccountType.ASSET, currency)
 
 
+def psp_connected(book_id: int, psp_account: str, currency: str) -> AccountSpec:
+    """Return the account of what was transferred to sellers' connected accounts and not paid out yet."""
+    return _recording(book_id, f"psp:{psp_account}:connected:{currency}", AccountType.ASSET, currency)
+
+
+def dispute_held(book_id: int, psp_account: str, currency: str) -> AccountSpec:
+    """Return the account of money that a PSP holds until disputes are decided."""
+    return _recording(book_id, f"psp:{psp_account}:dispute_held:{currency}", AccountType.ASSET, currency)
+
+
+def bank(book_id: int, name: str, currency: str) -> AccountSpec:
+    """Return the account of our money at a bank."""
+    return _recording(book_id, f"bank:{name}:{currency}", AccountType.ASSET, currency)
+
+
 def platform_fees(book_id: int, currency: str) -> AccountSpec:
     """Return the platform's income from sales."""
     return _recording(book_id, f"fees:platform:{currency}", AccountType.INCOME, currency)
+
+
+def dispute_fees(book_id: int, currency: str) -> AccountSpec:
+    """Return what PSPs charge for disputes."""
+    return _recording(book_id, f"fees:dispute:{currency}", AccountType.EXPENSE, currency)
+
+
+def chargeback_loss(book_id: int, currency: str) -> AccountSpec:
+    """Return what the platform lost to disputes beyond the sellers' shares."""
+    return _recording(book_id, f"chargeback:loss:{currency}", AccountType.EXPENSE, currency)
 
 
 def refund_payable(book_id: int, currency: str) -> AccountSpec:

@@ -14,7 +14,7 @@ from payments.models import Charge, PaymentEvent, PaymentOrder, PspAccount, PspO
 from payments.models.bulk import by_id, read_rows, update_rows
 from payments.outbox import Fact
 from payments.psp.base import Result
-from wallet.movements import Movement
+from wallet.movements import Heading, Movement
 
 
 class PspMismatch(Exception):
@@ -77,6 +77,10 @@ class Batch:
         self._orders = _by_event(self.orders.values(), "position")
         self._operations = _by_event(self.operations.values(), "pk")
         self._events_before = {event.pk: _values(event) for event in self.events.values()}
+
+    def heading(self, book_id: int, subject: str, currency: str) -> Heading:
+        """Return the heading of a movement that this settlement books."""
+        return Heading(book_id, subject, currency, self.now, "settlement")
 
     def changed_events(self) -> list[PaymentEvent]:
         """Return the checkouts of which a column changed since they were locked, by id."""
@@ -145,8 +149,8 @@ _CHARGE_COLUMNS = (
     "method_details", "due_at", "tries",
 )  # fmt: skip
 _ORDER_COLUMNS = (
-    "charge", "status", "fee_minor", "captured_minor", "capture_requested_minor", "failure", "method_details",
-    "ledger_updated", "wallet_updated", "succeeded_at", "updated_at",
+    "charge", "status", "fee_minor", "captured_minor", "pending_minor", "capture_requested_minor", "failure",
+    "method_details", "ledger_updated", "wallet_updated", "succeeded_at", "updated_at",
 )  # fmt: skip
 _OPERATION_COLUMNS = (
     "parameters", "state", "outcome", "key_generation", "error_code", "error_message", "psp_request_id", "closed_at",

@@ -197,15 +197,11 @@ def _succeeded(batch: Batch, charge: Charge, snapshot: Snapshot) -> None:
         _changed(batch, order)
         batch.movements.append(
             movements.settle_charge(
-                book_id=order.book_id,
-                reference=f"settle_charge:{public_id('ord', order.public_id)}",
+                batch.heading(order.book_id, public_id("ord", order.public_id), order.currency_id),
                 psp_account=charge.psp_account.code,
                 seller=batch.sellers[order.seller_id],
-                currency=order.currency_id,
                 captured=captured,
                 fee=order.fee_minor,
-                effective_at=batch.now,
-                actor="settlement",
             )
         )
 
@@ -245,13 +241,9 @@ def _late_success(batch: Batch, charge: Charge, snapshot: Snapshot) -> None:
     batch.new_refunds.append((refund, operation))
     batch.movements.append(
         movements.late_success(
-            book_id=charge.book_id,
-            reference=f"late_success:{public_id('chg', charge.public_id)}",
+            batch.heading(charge.book_id, public_id("chg", charge.public_id), charge.currency_id),
             psp_account=charge.psp_account.code,
-            currency=charge.currency_id,
             amount=snapshot.captured_minor,
-            effective_at=batch.now,
-            actor="settlement",
         )
     )
 

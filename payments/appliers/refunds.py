@@ -19,7 +19,6 @@ def apply_by_psp_id(batch: Batch, snapshot: Snapshot) -> None:
 def apply(batch: Batch, refund: Refund, snapshot: Snapshot) -> None:
     """Move a locked refund forward and book it. A repeated or older snapshot does nothing."""
     charge = batch.charges[refund.charge_id]
-    name = public_id("rfd", refund.public_id)
     if snapshot.psp_id and refund.psp_id != snapshot.psp_id:
         refund.psp_id = snapshot.psp_id
         batch.changed_refunds.add(refund.pk)
@@ -41,12 +40,8 @@ def apply(batch: Batch, refund: Refund, snapshot: Snapshot) -> None:
     batch.touched_events.add(charge.event_id)
     batch.movements.append(
         verb(
-            book_id=refund.book_id,
-            reference=f"{verb.__name__}:{name}",
+            batch.heading(refund.book_id, public_id("rfd", refund.public_id), refund.currency_id),
             psp_account=charge.psp_account.code,
-            currency=refund.currency_id,
             amount=refund.amount_minor,
-            effective_at=batch.now,
-            actor="settlement",
         )
     )

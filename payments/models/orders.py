@@ -244,6 +244,11 @@ class PaymentOrder(Machine):
     fee_minor = models.BigIntegerField()
     captured_minor = models.BigIntegerField(db_default=0)
     refunded_minor = models.BigIntegerField(db_default=0)
+    # Of the refunded amount, what the platform gave back of its fee; and what open and lost disputes took.
+    fee_refunded_minor = models.BigIntegerField(db_default=0)
+    disputed_minor = models.BigIntegerField(db_default=0)
+    # What of this order is in the seller's pending account: all such parts together are that account's balance.
+    pending_minor = models.BigIntegerField(db_default=0)
     capture_requested_minor = models.BigIntegerField(null=True)
     description = models.CharField(max_length=500, blank=True)
     metadata = models.JSONField()
@@ -253,6 +258,9 @@ class PaymentOrder(Machine):
     wallet_updated = models.BooleanField(db_default=False)
     delivered_at = models.DateTimeField(null=True)
     succeeded_at = models.DateTimeField(null=True)
+    # When the seller's share becomes available: due from then on, released once.
+    release_due_at = models.DateTimeField(null=True)
+    released_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
 
@@ -274,6 +282,20 @@ class PaymentOrder(Machine):
                 name="refund_total_within_capture",
             ),
             models.CheckConstraint(
+                condition=Q(fee_refunded_minor__gte=0, fee_refunded_minor__lte=F("fee_minor")),
+                name="fee_refunded_is_within_fee",
+            ),
+            models.CheckConstraint(
+                condition=Q(pending_minor=0)
+                | Q(pending_minor__gt=0, pending_minor__lte=F("captured_minor") - F("fee_minor")),
+                name="pending_is_within_the_sellers_share",
+            ),
+            models.CheckConstraint(condition=Q(disputed_minor__gte=0), name="disputed_is_not_negative"),
+            models.CheckConstraint(
+                condition=Q(released_at__isnull=True) | Q(pending_minor=0, release_due_at__isnull=True),
+                name="released_order_has_nothing_pending",
+            ),
+            models.CheckConstraint(
                 condition=Q(status="SUCCESS", captured_minor__gt=0) | ~Q(status="SUCCESS"),
                 name="success_means_captured",
             ),
@@ -285,6 +307,7 @@ class PaymentOrder(Machine):
             models.Index("book", "id", name="payment_order_by_book"),
             models.Index("book", "reference", name="payment_order_by_reference"),
             models.Index("seller", "id", name="payment_order_by_seller"),
+            models.Index("release_due_at", condition=Q(release_due_at__isnull=False), name="payment_order_to_release"),
         ]
 
     def __str__(self) -> str:
@@ -308,6 +331,7 @@ class PaymentOrder(Machine):
     def succeeded(self, captured_minor: int, at: datetime) -> None:
         """The money of this order was captured; books and wallet move in the same database transaction."""
         self.captured_minor = captured_minor
+        self.pending_minor = captured_minor - self.fee_minor
         self.failure = None
         self.succeeded_at = at
         self.ledger_updated = True

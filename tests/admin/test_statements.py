@@ -28,15 +28,11 @@ def book_id(db: None) -> int:
     now = seam.now()
     for number, amount in enumerate(AMOUNTS):
         sale = movements.settle_charge(
-            book_id=shop.book.pk,
-            reference=f"settle_charge:{number}",
+            movements.Heading(shop.book.pk, str(number), "EUR", now, "test"),
             psp_account="stripe",
             seller=seller.public_id,
-            currency="EUR",
             captured=amount,
             fee=amount // 10,
-            effective_at=now,
-            actor="test",
         )
         with transaction.atomic():
             movements.record([sale], now=now)

@@ -110,8 +110,8 @@ LATE = "(SELECT id FROM payments_charge WHERE status = 'LATE_SUCCESS')"
 
 CORRUPTIONS: dict[str, list[str]] = {
     "success_is_posted_once": [
-        f"UPDATE payments_paymentorder SET fee_minor = fee_minor + 1 WHERE id = {PAID}",
-        f"UPDATE payments_paymentorder SET captured_minor = captured_minor - 1 WHERE id = {PAID}",
+        f"UPDATE payments_paymentorder SET fee_minor = fee_minor + 1, pending_minor = 0 WHERE id = {PAID}",
+        f"UPDATE payments_paymentorder SET captured_minor = captured_minor - 1, pending_minor = 0 WHERE id = {PAID}",
         f"UPDATE payments_paymentorder SET status = 'FAILED' WHERE id = {PAID}",
         "UPDATE payments_paymentorder SET status = 'SUCCESS', captured_minor = 700 WHERE status = 'FAILED'",
         "DELETE FROM ledger_transaction WHERE kind = 'settle_charge' AND id % 2 = 0",
@@ -183,9 +183,14 @@ CORRUPTIONS: dict[str, list[str]] = {
         "UPDATE payments_pspoperation SET book_id = book_id + 1000",
     ],
     "wallet_holds_what_was_earned": [
-        f"UPDATE payments_paymentorder SET fee_minor = fee_minor + 1 WHERE id = {PAID}",
+        f"UPDATE payments_paymentorder SET fee_minor = fee_minor + 1, pending_minor = 0 WHERE id = {PAID}",
         "UPDATE ledger_balance SET credits = credits + 1, version = version + 1 WHERE credits > 0",
         "DELETE FROM wallet_wallet",
+    ],
+    "pending_is_of_orders": [
+        f"UPDATE payments_paymentorder SET pending_minor = pending_minor - 1 WHERE id = {PAID}",
+        "UPDATE payments_paymentorder SET pending_minor = 0",
+        "UPDATE ledger_balance SET credits = credits + 1 WHERE credits > 0",
     ],
     "wallet_has_its_accounts": ["DELETE FROM ledger_account WHERE code LIKE 'seller:%:debt:EUR'"],
     "terminal_status_is_published_once": [
