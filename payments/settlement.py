@@ -142,11 +142,12 @@ def _is_stale_decline(report: Report, status: str) -> bool:
 
 
 def commit_batch(batch: Batch, before: Mapping[int, str]) -> None:
-    """Write a batch: derived statuses, rows, facts, and money last, because it takes the balance locks.
+    """Write a batch: decisions that need a locked wallet, derived statuses, rows, facts, and the money last.
 
     For flows that change locked checkouts without a report (process, capture, cancel). `before` holds the status of
     each order when it was locked.
     """
+    batch.take_decisions()
     _close_events(batch, before)
     batches.write(batch)
     outbox.publish(batch.facts, now=batch.now)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
@@ -14,7 +14,12 @@ from payments.models import Charge, PaymentEvent, PaymentOrder, PspAccount, PspO
 from payments.models.bulk import by_id, read_rows, update_rows
 from payments.outbox import Fact
 from payments.psp.base import Result
+from wallet import holdings
+from wallet.holdings import Holding, Owner
 from wallet.movements import Heading, Movement
+
+# Changes rows and registers movements, once the seller's wallet is locked.
+Decision = Callable[[Holding], None]
 
 
 class PspMismatch(Exception):
@@ -66,6 +71,7 @@ class Batch:
     changed_operations: set[int] = field(default_factory=set)
     touched_events: set[int] = field(default_factory=set)
     next: list[PspOperation] = field(default_factory=list)
+    decisions: list[tuple[Owner, Decision]] = field(default_factory=list)
     _charges: dict[int, list[Charge]] = field(init=False)
     _orders: dict[int, list[PaymentOrder]] = field(init=False)
     _operations: dict[int, list[PspOperation]] = field(init=False)
@@ -81,6 +87,17 @@ class Batch:
     def heading(self, book_id: int, subject: str, currency: str) -> Heading:
         """Return the heading of a movement that this settlement books."""
         return Heading(book_id, subject, currency, self.now, "settlement")
+
+    def decide(self, owner: Owner, decision: Decision) -> None:
+        """Put a decision off until the seller's wallet is locked, after every row and before anything is written."""
+        self.decisions.append((owner, decision))
+
+    def take_decisions(self) -> None:
+        """Lock the wallets that decisions wait for, all at once, and take the decisions in order."""
+        held = holdings.lock(owner for owner, _ in self.decisions)
+        for owner, decision in self.decisions:
+            decision(held[owner])
+        self.decisions.clear()
 
     def changed_events(self) -> list[PaymentEvent]:
         """Return the checkouts of which a column changed since they were locked, by id."""
