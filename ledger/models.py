@@ -136,8 +136,11 @@ class Book(models.Model):
 class Account(models.Model):
     """An account of one book, in one currency. Its code names it: `seller:{id}:available:EUR`."""
 
+    public_id = models.UUIDField(
+        db_default=models.Func(function="ledger_new_public_id", output_field=models.UUIDField()), editable=False
+    )
     book = models.ForeignKey(Book, models.PROTECT, db_index=False)
-    code = models.CharField(max_length=128)
+    code = models.CharField(max_length=128, db_collation="C")
     type = models.CharField(max_length=9, choices=AccountType)
     currency = models.ForeignKey(Currency, models.PROTECT, db_column="currency", db_index=False)
     mode = models.CharField(max_length=11, choices=PostingMode)
@@ -147,6 +150,7 @@ class Account(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint("book", "code", name="account_code_is_unique_in_its_book"),
+            models.UniqueConstraint("public_id", name="account_public_id_is_unique"),
         ]
 
     def __str__(self) -> str:
@@ -214,6 +218,7 @@ class Transaction(models.Model):
             models.CheckConstraint(condition=Q(leg_count__gte=2), name="transaction_has_two_legs_or_more"),
             models.CheckConstraint(condition=KnownKind(F("kind")), name="transaction_kind_is_known"),
         ]
+        indexes = [models.Index("book", "kind", "posted_at", "id", name="transaction_by_kind")]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.reference}"

@@ -1,18 +1,20 @@
 """Account statements: a page of entries with the balance before, after each and after the last of them.
 
-In posting order, paged by entry, never by offset or count, so that a page costs the same however long the account is.
-The opening balance is read from the entry before the page, or for a recording account from its anchors. It must never
-write.
+In the order of posting or of effective dates, forwards or backwards, paged by entry, never by offset or count, so that
+a page costs the same however long the account is. The opening balance is read from the entry before the page, or for a
+recording account from its anchors. It must never write.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Final
 from uuid import UUID
 
 from django.db import connection
 
+from ledger.balances import Basis
 from ledger.models import DEBIT_NORMAL, Account, Side
 
 MAX_LINES = 500
@@ -37,7 +39,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A page in posting order. Balances in minor units, positive on the account's normal side."""
+    """A page in order of time. Balances in minor units, positive on the account's normal side."""
 
     account: Account
     opening: int
@@ -47,63 +49,109 @@ class Statement:
     newer: int | None  # pass as `after` for the page after this one; None: this is the last
 
 
-# Uses index: entry_by_account (account_id, posted_at, id). One statement, so that the opening balance and the lines are
-# of the same snapshot. Of the two halves of the union only one runs. A cursor names an entry, whose time is looked up;
-# one that names none is beyond the end that it looks from.
-_PAGE = """
+# One statement, so that the opening balance and the lines are of the same snapshot. A cursor names an entry, whose time
+# is looked up; one that names none is beyond the end that it looks from.
+_PAGE: Final = """
 WITH place AS MATERIALIZED (
-    SELECT coalesce((SELECT posted_at FROM ledger_entry WHERE id = %(after)s),
+    SELECT coalesce((SELECT {time} FROM ledger_entry WHERE id = %(after)s),
                     CASE %(after)s WHEN 0 THEN '-infinity' ELSE 'infinity' END::timestamptz) AS after,
-           coalesce((SELECT posted_at FROM ledger_entry WHERE id = %(before)s),
+           coalesce((SELECT {time} FROM ledger_entry WHERE id = %(before)s),
                     CASE %(before)s WHEN %(end)s THEN 'infinity' ELSE '-infinity' END::timestamptz) AS before
-), page AS (
-    (SELECT id, transaction_id, effective_at, side, amount, posted_at FROM ledger_entry
-      WHERE %(forward)s AND account_id = %(account)s AND (posted_at, id) > ((SELECT after FROM place), %(after)s)
-      ORDER BY posted_at, id LIMIT %(limit)s)
+), {page}, first AS (
+    SELECT {time} AS at, id FROM page
     UNION ALL
-    (SELECT id, transaction_id, effective_at, side, amount, posted_at FROM ledger_entry
-      WHERE NOT %(forward)s AND account_id = %(account)s AND (posted_at, id) < ((SELECT before FROM place), %(before)s)
-      ORDER BY posted_at DESC, id DESC LIMIT %(limit)s)
-), first AS (
-    SELECT posted_at, id FROM page
-    UNION ALL
-    SELECT CASE WHEN %(forward)s THEN p.after ELSE p.before END,
-           CASE WHEN %(forward)s THEN %(after)s + 1 ELSE %(before)s END
-      FROM place p
-     WHERE NOT EXISTS (SELECT 1 FROM page)
+    SELECT {edge} FROM place p WHERE NOT EXISTS (SELECT 1 FROM page)
     ORDER BY 1, 2 LIMIT 1
 )
-SELECT (CASE %(normal)s WHEN 'D' THEN 1 ELSE -1 END * ledger_net_before(%(account)s, f.posted_at, f.id))::bigint,
+SELECT CASE %(normal)s WHEN 'D' THEN 1 ELSE -1 END * {net}(%(account)s, f.at, f.id),
        e.side, e.amount, e.id, e.transaction_id, t.public_id, t.kind, t.reference, e.effective_at, e.posted_at
   FROM first f LEFT JOIN page e ON true LEFT JOIN ledger_transaction t ON t.id = e.transaction_id
- ORDER BY e.posted_at, e.id
+ ORDER BY e.{time}, e.id
 """
+_RANGE: Final = """
+    SELECT id, transaction_id, effective_at, side, amount, posted_at FROM ledger_entry
+     WHERE account_id = %(account)s AND {bound} AND {time} >= %(since)s AND {time} < %(until)s{also}
+     ORDER BY {time} {order}, id {order} LIMIT %(limit)s"""
+# Uses index: entry_by_account (account_id, posted_at, id).
+_POSTED: Final = "page AS ({posted})"
+# Merged from two ranges: of entry_by_account without the entries that carry another date than that of their posting,
+# and of entry_of_another_date (account_id, effective_at, id). Where the second fills a page, the first ends with it.
+_OWN: Final = " AND effective_at = posted_at AND posted_at {compare} (SELECT at FROM reach)"
+_EFFECTIVE: Final = """redated AS MATERIALIZED ({redated}
+), reach AS MATERIALIZED (
+    SELECT CASE WHEN count(*) = %(limit)s THEN {last}(effective_at) ELSE '{limitless}' END AS at FROM redated
+), page AS (
+    SELECT * FROM redated UNION ALL ({own}) ORDER BY effective_at {order}, id {order} LIMIT %(limit)s
+)"""
+# Where an empty page stands: after the cursor or at the beginning of the period; before the cursor or at its end.
+_EDGES: Final = {
+    True: "greatest(p.after, %(since)s::timestamptz),"
+    " CASE WHEN p.after < %(since)s::timestamptz THEN 0 ELSE %(after)s + 1 END",
+    False: "least(p.before, %(until)s::timestamptz),"
+    " CASE WHEN p.before >= %(until)s::timestamptz AND %(until)s::timestamptz <> 'infinity' THEN 0"
+    " ELSE %(before)s END",
+}
 
 
-def statement(account: Account, *, before: int | None = None, after: int | None = None, limit: int = 50) -> Statement:
+def _page_sql(basis: Basis, *, forward: bool) -> str:
+    order = "ASC" if forward else "DESC"
+    bound = "({time}, id) > (p.after, %(after)s)" if forward else "({time}, id) < (p.before, %(before)s)"
+    bound = bound.replace("p.after", "(SELECT after FROM place)").replace("p.before", "(SELECT before FROM place)")
+
+    def read(time: str, also: str = "") -> str:
+        return _RANGE.format(time=time, bound=bound.format(time=time), order=order, also=also)
+
+    if basis == "posted":
+        time, net, page = "posted_at", "ledger_net_before", _POSTED.format(posted=read("posted_at"))
+    else:
+        time, net = "effective_at", "ledger_net_effective_before"
+        page = _EFFECTIVE.format(
+            redated=read("effective_at", " AND effective_at <> posted_at"),
+            own=read("posted_at", _OWN.format(compare="<=" if forward else ">=")),
+            last="max" if forward else "min",
+            limitless="infinity" if forward else "-infinity",
+            order=order,
+        )
+    return _PAGE.format(time=time, page=page, edge=_EDGES[forward], net=net)
+
+
+_BASES: Final[tuple[Basis, ...]] = ("posted", "effective")
+_PAGES: Final = {(basis, forward): _page_sql(basis, forward=forward) for basis in _BASES for forward in (True, False)}
+
+
+def statement(
+    account: Account,
+    *,
+    before: int | None = None,
+    after: int | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    basis: Basis = "posted",
+    limit: int = 50,
+) -> Statement:
     """Return one page of an account's entries: the newest, those `before` an entry id, or those `after` one.
 
-    Give at most one of `before` and `after`. One statement; at most `MAX_LINES` lines.
+    Give at most one of `before` and `after`; `after` 0 is the oldest page. `since` (included) and `until` (not
+    included) bound the time by which the basis orders. One statement; at most `MAX_LINES` lines.
     """
     assert before is None or after is None, "a page is before or after an entry, not both"
     limit = max(1, min(limit, MAX_LINES))
     forward = after is not None
     normal = Side.DEBIT if account.type in DEBIT_NORMAL else Side.CREDIT
+    parameters: dict[str, Any] = {
+        "account": account.pk,
+        "after": after or 0,
+        "before": before or _END,
+        "end": _END,
+        "since": since or "-infinity",
+        "until": until or "infinity",
+        "limit": limit + 1,
+        "normal": str(normal),
+    }
     with connection.cursor() as cursor:
-        cursor.execute(
-            _PAGE,
-            {
-                "account": account.pk,
-                "forward": forward,
-                "after": after or 0,
-                "before": before or _END,
-                "end": _END,
-                "limit": limit + 1,
-                "normal": str(normal),
-            },
-        )
+        cursor.execute(_PAGES[basis, forward], parameters)
         rows = cursor.fetchall()
-    opening: int = rows[0][0]
+    opening = int(rows[0][0])
     found = [row[1:] for row in rows if row[1] is not None]
     more = len(found) > limit
     if more and not forward:  # the extra row is the oldest: it belongs to the opening balance

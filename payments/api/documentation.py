@@ -13,7 +13,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from pydantic import BaseModel
 
-from payments.api import answers, bodies
+from payments.api import answers, bodies, ledger_answers, ledger_queries
 
 _PROBLEM: Final = {
     code: OpenApiResponse(answers.Problem, description)
@@ -69,7 +69,7 @@ def _operation(
     query: type[BaseModel] | None = None,
     keyed: bool = False,
 ) -> dict[str, Any]:
-    refusals = _WRITE if body is not None else _READ
+    refusals = _WRITE if body is not None else _READ if query is None else (400, *_READ)
     return {
         "operation_id": name,
         "summary": summary,
@@ -143,4 +143,38 @@ CREATE_MERCHANT: Final = _operation(
 GET_MERCHANT: Final = _operation("get_merchant", "Read a merchant", answers.Merchant)
 PUT_PSP_ACCOUNT: Final = _operation(
     "put_psp_account", "Set a merchant's credentials at a PSP", answers.PspAccount, body=bodies.PspCredentials
+)
+LIST_LEDGER_ACCOUNTS: Final = _operation(
+    "list_ledger_accounts",
+    "List accounts of the book",
+    ledger_answers.LedgerAccounts,
+    query=ledger_queries.AccountsPage,
+)
+GET_LEDGER_ACCOUNT: Final = _operation("get_ledger_account", "Read an account", ledger_answers.LedgerAccount)
+GET_LEDGER_BALANCE: Final = _operation(
+    "get_ledger_balance",
+    "Read a balance at any instant",
+    ledger_answers.LedgerBalance,
+    query=ledger_queries.BalanceQuery,
+)
+LIST_LEDGER_ENTRIES: Final = _operation(
+    "list_ledger_entries",
+    "Read the statement of an account",
+    ledger_answers.LedgerEntries,
+    query=ledger_queries.EntriesPage,
+)
+LIST_LEDGER_TRANSACTIONS: Final = _operation(
+    "list_ledger_transactions",
+    "List transactions of the book",
+    ledger_answers.LedgerTransactions,
+    query=ledger_queries.TransactionsPage,
+)
+GET_LEDGER_TRANSACTION: Final = _operation(
+    "get_ledger_transaction", "Read a transaction with its legs", ledger_answers.LedgerTransaction
+)
+GET_TRIAL_BALANCE: Final = _operation(
+    "get_trial_balance",
+    "Read the trial balance at any instant",
+    ledger_answers.TrialBalance,
+    query=ledger_queries.TrialBalanceQuery,
 )

@@ -1,6 +1,7 @@
 """Lists: newest first, by key and not by offset, so that page ten costs what page one costs.
 
-The cursor is the public id of the last row of a page, in another alphabet so that nobody builds on it.
+The cursor is the public id of the last row of a page, in another alphabet so that nobody builds on it. Lists in another
+order make theirs with `written` and read it with `read_back`.
 """
 
 from __future__ import annotations
@@ -32,20 +33,38 @@ def page[M: Model](
     return {"data": show(shown), "next_cursor": _cursor_of(shown[-1]) if more else None}
 
 
+def written(key: bytes) -> str:
+    """Write a cursor."""
+    return urlsafe_b64encode(key).rstrip(b"=").decode()
+
+
+def read_back(cursor: str) -> bytes:
+    """Read a cursor. Raises `Invalid` for one that `written` did not write."""
+    try:
+        return urlsafe_b64decode(cursor.encode() + b"==")
+    except (binascii.Error, ValueError):
+        raise wrong_cursor() from None
+
+
+def public_id_in(cursor: str) -> UUID:
+    """Read a cursor that is a public id. Raises `Invalid`."""
+    try:
+        return UUID(bytes=read_back(cursor))
+    except ValueError:
+        raise wrong_cursor() from None
+
+
 def _cursor_of(row: Any) -> str:
-    return urlsafe_b64encode(row.public_id.bytes).rstrip(b"=").decode()
+    return written(row.public_id.bytes)
 
 
 def _key_of(cursor: str, scope: QuerySet[Any]) -> int:
-    try:
-        value = UUID(bytes=urlsafe_b64decode(cursor.encode() + b"=="))
-    except (binascii.Error, ValueError):
-        raise _wrong() from None
-    key: int | None = scope.filter(public_id=value).values_list("pk", flat=True).first()
+    key: int | None = scope.filter(public_id=public_id_in(cursor)).values_list("pk", flat=True).first()
     if key is None:
-        raise _wrong()
+        raise wrong_cursor()
     return key
 
 
-def _wrong() -> Invalid:
+def wrong_cursor() -> Invalid:
+    """Return the refusal of a cursor that is not of this list."""
     return Invalid("invalid_cursor", "the cursor is not one of this list", field="cursor")

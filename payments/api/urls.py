@@ -2,9 +2,10 @@
 
 from django.urls import path
 
-from payments.api import intake, merchants, payment_orders, payments, sellers
+from payments.api import intake, ledger_accounts, ledger_transactions, merchants, payment_orders, payments, sellers
 
 _P = "payments/<str:payment_id>"
+_A = "ledger/accounts/<str:code>"
 
 urlpatterns = [
     path("payments", payments.collection(payments.Payments, intake.accept_payment)),
@@ -26,4 +27,11 @@ urlpatterns = [
     path("merchants", merchants.Merchants.as_view()),
     path("merchants/<str:merchant_id>", merchants.MerchantView.as_view()),
     path("merchants/<str:merchant_id>/psp-accounts/<str:psp>", merchants.MerchantPspAccount.as_view()),
+    path("ledger/accounts", ledger_accounts.LedgerAccounts.as_view()),
+    path(_A, ledger_accounts.LedgerAccount.as_view()),
+    path(f"{_A}/balance", ledger_accounts.LedgerAccountBalance.as_view()),
+    path(f"{_A}/entries", ledger_accounts.LedgerAccountEntries.as_view()),
+    path("ledger/transactions", ledger_transactions.LedgerTransactions.as_view()),
+    path("ledger/transactions/<str:transaction_id>", ledger_transactions.LedgerTransaction.as_view()),
+    path("ledger/trial-balance", ledger_transactions.TrialBalance.as_view()),
 ]

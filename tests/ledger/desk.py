@@ -43,9 +43,9 @@ class Desk:
     ids: dict[str, int]
 
     @classmethod
-    def open(cls, currency: str = "EUR", *, sellers: int = 0) -> Desk:
-        """Open the accounts of a new book, and `sellers` more wallets called s0, s1, ..."""
-        book = BookFactory.create()
+    def open(cls, currency: str = "EUR", *, sellers: int = 0, book: Book | None = None) -> Desk:
+        """Open the accounts of a book (a new one), and `sellers` more wallets called s0, s1, ..."""
+        book = book or BookFactory.create()
         kinds = {
             "cash": (AccountType.ASSET, PostingMode.RECORDING),
             "fees": (AccountType.INCOME, PostingMode.RECORDING),

@@ -91,8 +91,12 @@ def test_any_body_is_answered(api: Api, body: bytes, place: str, key: str) -> No
     query=st.text(
         max_size=60, alphabet=st.characters(codec="ascii", exclude_categories=["Cc"], exclude_characters="#")
     ),
-    name=st.sampled_from(["", "limit=", "cursor=", "status=", "checkout_id=", "created_after=", "seller="]),
-    place=st.sampled_from(["payments", "payment-orders", "sellers"]),
+    name=st.sampled_from(
+        ["", "limit=", "cursor=", "status=", "checkout_id=", "created_after=", "seller=", "prefix=", "at=", "from="]
+    ),
+    place=st.sampled_from(
+        ["payments", "payment-orders", "sellers", "ledger/accounts", "ledger/transactions", "ledger/trial-balance"]
+    ),
 )
 def test_any_query_is_answered(api: Api, query: str, name: str, place: str) -> None:
     response = api.client.get(

@@ -1,0 +1,150 @@
+"""The objects of the ledger as models, for the OpenAPI document only.
+
+Answers are made by `payments/api/ledger_objects.py`; a test validates real answers against these models.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from payments.api.answers import Object
+
+AccountType = Literal["asset", "liability", "equity", "income", "expense"]
+BasisName = Literal["posted", "effective"]
+SideName = Literal["debit", "credit"]
+
+
+class LedgerAccount(Object):
+    """An account of the book, with its exact balance now (positive on its normal side) and gross turnover."""
+
+    id: str
+    object: Literal["ledger_account"]
+    code: str
+    type: AccountType
+    currency: str
+    posting_mode: Literal["authorizing", "recording"]
+    normal_side: SideName
+    balance: str
+    debits: str
+    credits: str
+    created_at: str
+    closed_at: str | None
+
+
+class LedgerAccounts(Object):
+    """One page of accounts, by code."""
+
+    data: list[LedgerAccount]
+    next_cursor: str | None
+
+
+class LedgerBalance(Object):
+    """What an account held at an instant, positive on its normal side."""
+
+    object: Literal["ledger_balance"]
+    account: str
+    currency: str
+    at: str
+    basis: BasisName
+    balance: str
+
+
+class LedgerEntry(Object):
+    """One entry of an account; `balance` is the balance after it, in the order that was asked for."""
+
+    object: Literal["ledger_entry"]
+    transaction: str
+    leg: int
+    kind: str
+    reference: str
+    side: SideName
+    amount: str
+    currency: str
+    balance: str
+    effective_at: str
+    posted_at: str
+
+
+class LedgerEntries(Object):
+    """One page of an account's entries."""
+
+    data: list[LedgerEntry]
+    next_cursor: str | None
+
+
+class LedgerLeg(Object):
+    """One leg of a transaction; `balance_after` only for accounts that keep a balance row."""
+
+    account: str
+    side: SideName
+    amount: str
+    currency: str
+    balance_after: str | None
+
+
+class LedgerTransaction(Object):
+    """Two or more legs that were posted together. A list leaves out more than 100 legs (`legs` null)."""
+
+    id: str
+    object: Literal["ledger_transaction"]
+    kind: str
+    reference: str
+    memo: str
+    actor: str
+    metadata: dict[str, str]
+    effective_at: str
+    occurred_at: str | None
+    posted_at: str
+    reverses: str | None
+    reversed_by: list[str]
+    leg_count: int
+    legs: list[LedgerLeg] | None
+
+
+class LedgerTransactions(Object):
+    """One page of transactions."""
+
+    data: list[LedgerTransaction]
+    next_cursor: str | None
+
+
+class TrialBalanceSum(Object):
+    """All debit and all credit balances of a currency, which must be equal."""
+
+    currency: str
+    debit: str
+    credit: str
+    balanced: bool
+
+
+class TrialBalanceType(Object):
+    """The balances of a type of account."""
+
+    type: AccountType
+    currency: str
+    debit: str
+    credit: str
+
+
+class TrialBalanceRow(Object):
+    """The net balance of a control account: `accounts` accounts whose codes differ only in the id inside."""
+
+    code: str
+    accounts: int
+    type: AccountType
+    currency: str
+    debit: str
+    credit: str
+
+
+class TrialBalance(Object):
+    """Every control account that is not empty, and sums over all of them, also those of other pages."""
+
+    object: Literal["trial_balance"]
+    at: str
+    basis: BasisName
+    balanced: bool
+    totals: list[TrialBalanceSum]
+    types: list[TrialBalanceType]
+    data: list[TrialBalanceRow]
+    next_cursor: str | None
