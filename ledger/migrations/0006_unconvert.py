@@ -7,9 +7,9 @@ from ledger.sql import load
 
 
 class Migration(migrations.Migration):
-    dependencies = [("ledger", "0004_kinds")]
+    dependencies = [("ledger", "0005_reading")]
 
     operations = [
-        migrations.RunSQL(load("0005/kinds")),
+        migrations.RunSQL(load("0006/kinds")),
         migrations.AlterField("transaction", "kind", models.CharField(choices=TransactionKind.choices, max_length=32)),
     ]
