@@ -10,7 +10,7 @@ from wallet.sql import load
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("ledger", "0005_unconvert"),
+        ("ledger", "0006_unconvert"),
         ("wallet", "0001_initial"),
     ]
 
