@@ -219,6 +219,26 @@ CATALOGUE: Final[dict[str, Listed]] = {
     "capture_exceeds_authorized": Listed(
         422, "The amount is more than what is held", "Capture at most what was authorized for the order."
     ),
+    # The books
+    "reference_conflict": Listed(
+        409, "This reference has other content", "A reference keeps its content: use a new one for something else."
+    ),
+    "reference_raced": Listed(409, "The reference is being used at this moment", "Repeat the request.", retryable=True),
+    "unbalanced": Listed(422, "Debits and credits differ", "Make the legs sum to zero in each currency."),
+    "insufficient_balance": Listed(
+        422, "A balance would fall below its floor", "Take less: a wallet never falls below zero."
+    ),
+    "account_closed": Listed(422, "An account is closed", "Use an account that takes postings."),
+    "amount_out_of_range": Listed(422, "A balance would be too large", "Use smaller amounts."),
+    "period_closed": Listed(
+        422, "The period is closed", "Use a date in an open period; say in `memo` when it really was."
+    ),
+    "reversal_exceeds_original": Listed(
+        422,
+        "The reversal does not fit its original",
+        "Reverse at most what is left of the original, account by account.",
+    ),
+    "posting_refused": Listed(422, "The books do not take this", "Read `detail`."),
     # PSP notifications
     "notification_rejected": Listed(
         400, "The notification was not accepted", "Its signature, age or form is wrong; nothing was stored."
@@ -257,6 +277,8 @@ FIELD_CODES: Final[dict[str, str]] = {
     "sum_mismatch": "the amount differs from the sum of the orders",
     "unknown_seller": "no such seller in this book",
     "unknown_order": "no such order in this payment",
+    "unknown_account": "no such account in this book",
+    "personal_data": "a name that looks personal; the books hold no personal data",
     "duplicate": "the value appears twice",
     "ambiguous": "two fields that exclude each other are both given",
     "not_supported": "the combination or the kind is not supported",

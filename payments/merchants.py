@@ -32,9 +32,11 @@ SCOPES: Final = (
     "sellers:read",
     "sellers:write",
     "wallet:read",
+    "wallet:write",
     "merchants:read",
     "merchants:write",
     "ledger:read",
+    "ledger:write",
 )
 HOUSE: Final = "house"
 log = structlog.get_logger(__name__)

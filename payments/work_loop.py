@@ -14,6 +14,7 @@ from django.db import close_old_connections, connection
 from config import seam
 from ledger import folding
 from payments import cancellations, escalations, executor, idempotency, merchants
+from wallet import proposals
 
 log = structlog.get_logger(__name__)
 _BURST_SECONDS = 30.0
@@ -55,7 +56,7 @@ class _Upkeep:
     connected: int = 0
 
     def when_it_is_time(self) -> None:
-        """Escalate, register at PSPs that were away, forget old answers."""
+        """Escalate, register at PSPs that were away, forget old answers and proposals."""
         if time.monotonic() < self.next_at:
             return
         self.next_at = time.monotonic() + _UPKEEP_SECONDS
@@ -63,6 +64,7 @@ class _Upkeep:
         escalations.escalate_overdue(now=now)
         self.connected = merchants.connect_next(self.connected)
         idempotency.purge(now=now)
+        proposals.expire(now=now)
 
     def fold_when_it_is_time(self) -> None:
         """Keep the tail short that exact balances of hot accounts have to add."""

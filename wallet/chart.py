@@ -11,6 +11,7 @@ from uuid import UUID
 from ledger.accounts import AccountSpec
 from ledger.ids import public_id
 from ledger.models import AccountType, PostingMode
+from ledger.money import EXPONENTS
 
 SELLER_PARTS = ("pending", "available", "reserved", "in_transit", "debt")
 
@@ -57,29 +58,28 @@ def chargeback_loss(book_id: int, currency: str) -> AccountSpec:
     return _recording(book_id, f"chargeback:loss:{currency}", AccountType.EXPENSE, currency)
 
 
-def fx_clearing(book_id: int, currency: str) -> AccountSpec:
-    """Return the account in which the two halves of a conversion meet: our position in a currency."""
-    return _recording(book_id, f"fx:clearing:{currency}", AccountType.EQUITY, currency)
-
-
-def fx_fees(book_id: int, currency: str) -> AccountSpec:
-    """Return the platform's margin on conversions."""
-    return _recording(book_id, f"fees:fx:{currency}", AccountType.INCOME, currency)
-
-
-def fx_gain_loss(book_id: int, currency: str) -> AccountSpec:
-    """Return what moving rates brought or cost."""
-    return _recording(book_id, f"fx:gain_loss:{currency}", AccountType.INCOME, currency)
-
-
-def rounding(book_id: int, currency: str) -> AccountSpec:
-    """Return the cents that exact divisions leave over."""
-    return _recording(book_id, f"rounding:{currency}", AccountType.INCOME, currency)
-
-
 def refund_payable(book_id: int, currency: str) -> AccountSpec:
     """Return what we owe to buyers and have not paid back yet."""
     return _recording(book_id, f"refund:payable:{currency}", AccountType.LIABILITY, currency)
+
+
+def write_off(book_id: int, currency: str) -> AccountSpec:
+    """Return what the platform gave up, and what manual adjustments of wallets cost it."""
+    return _recording(book_id, f"write_off:{currency}", AccountType.EXPENSE, currency)
+
+
+def retained(book_id: int, currency: str) -> AccountSpec:
+    """Return the profit and loss of closed years."""
+    return _recording(book_id, f"retained:{currency}", AccountType.EQUITY, currency)
+
+
+def of_the_platform(book_id: int, code: str) -> AccountSpec | None:
+    """Return the account of a code that a book has once per currency, opened or not; `None` for any other code."""
+    for make in (platform_fees, dispute_fees, chargeback_loss, refund_payable, write_off, retained):
+        spec = make(book_id, code.rpartition(":")[2])
+        if spec.code == code and spec.currency in EXPONENTS:
+            return spec
+    return None
 
 
 def _recording(book_id: int, code: str, kind: AccountType, currency: str) -> AccountSpec:

@@ -317,6 +317,56 @@ class Wallets(Object):
     next_cursor: None
 
 
+class Proposal(Object):
+    """A manual journal that somebody proposed."""
+
+    id: str
+    object: Literal["ledger_proposal"]
+    status: Literal["awaiting_approval", "approved", "rejected", "expired"]
+    kind: Literal["adjust", "write_off", "reversal", "partial_reversal", "year_end_close"]
+    reference: str
+    effective_at: str | None
+    memo: str
+    metadata: dict[str, str]
+    legs: list[Leg]
+    reverses: str | None
+    maker: str
+    created_at: str
+    checker: str | None
+    decided_at: str | None
+    note: str
+    transaction: str | None
+
+
+class Proposals(Object):
+    """One page of proposals."""
+
+    data: list[Proposal]
+    next_cursor: str | None
+
+
+class Change(Object):
+    """What approval would do to one account, positive on its normal side."""
+
+    account: str
+    currency: str
+    before: str
+    after: str
+
+
+class Rehearsal(Object):
+    """What a manual journal would do: the answer to `dry_run`."""
+
+    object: Literal["ledger_rehearsal"]
+    kind: str
+    reference: str
+    effective_at: str | None
+    memo: str
+    metadata: dict[str, str]
+    legs: list[Leg]
+    balances: list[Change]
+
+
 class PspAccount(Object):
     """A merchant's account at a PSP; its secrets are masked."""
 

@@ -13,7 +13,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from pydantic import BaseModel
 
-from payments.api import answers, bodies, ledger_answers, ledger_queries
+from payments.api import answers, bodies, ledger_answers, ledger_bodies, ledger_queries
 
 _PROBLEM: Final = {
     code: OpenApiResponse(answers.Problem, description)
@@ -132,6 +132,36 @@ CREATE_SELLER: Final = _operation(
 )
 GET_SELLER: Final = _operation("get_seller", "Read a seller", answers.Seller)
 LIST_WALLETS: Final = _operation("list_wallets", "What a seller has, per currency", answers.Wallets)
+ADJUST_WALLET: Final = _operation(
+    "adjust_wallet",
+    "Propose an adjustment of a wallet",
+    answers.Proposal,
+    status=202,
+    body=ledger_bodies.NewAdjustment,
+    keyed=True,
+)
+PROPOSE_TRANSACTION: Final = _operation(
+    "propose_transaction",
+    "Propose a manual journal, or rehearse one (`dry_run`)",
+    answers.Proposal,
+    status=202,
+    body=ledger_bodies.NewTransaction,
+    query=ledger_bodies.Rehearsal,
+    keyed=True,
+)
+REVERSE_TRANSACTION: Final = _operation(
+    "reverse_transaction",
+    "Propose to take a transaction back",
+    answers.Proposal,
+    status=202,
+    body=ledger_bodies.NewReversal,
+    query=ledger_bodies.Rehearsal,
+    keyed=True,
+)
+LIST_PROPOSALS: Final = _operation(
+    "list_proposals", "List proposed journals", answers.Proposals, query=ledger_bodies.ProposalsPage
+)
+GET_PROPOSAL: Final = _operation("get_proposal", "Read a proposed journal", answers.Proposal)
 CREATE_MERCHANT: Final = _operation(
     "create_merchant",
     "Make a merchant",

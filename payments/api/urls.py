@@ -2,7 +2,17 @@
 
 from django.urls import path
 
-from payments.api import intake, ledger_accounts, ledger_transactions, merchants, payment_orders, payments, sellers
+from payments.api import (
+    intake,
+    ledger_accounts,
+    ledger_postings,
+    ledger_transactions,
+    merchants,
+    payment_orders,
+    payments,
+    sellers,
+    wallet_adjustments,
+)
 
 _P = "payments/<str:payment_id>"
 _A = "ledger/accounts/<str:code>"
@@ -24,6 +34,7 @@ urlpatterns = [
     path("sellers", sellers.Sellers.as_view()),
     path("sellers/<str:seller_id>", sellers.Seller.as_view()),
     path("sellers/<str:seller_id>/wallets", sellers.SellerWallets.as_view()),
+    path("wallets/<str:wallet_id>/transactions", wallet_adjustments.AdjustWallet.as_view()),
     path("merchants", merchants.Merchants.as_view()),
     path("merchants/<str:merchant_id>", merchants.MerchantView.as_view()),
     path("merchants/<str:merchant_id>/psp-accounts/<str:psp>", merchants.MerchantPspAccount.as_view()),
@@ -31,7 +42,10 @@ urlpatterns = [
     path(_A, ledger_accounts.LedgerAccount.as_view()),
     path(f"{_A}/balance", ledger_accounts.LedgerAccountBalance.as_view()),
     path(f"{_A}/entries", ledger_accounts.LedgerAccountEntries.as_view()),
-    path("ledger/transactions", ledger_transactions.LedgerTransactions.as_view()),
+    path("ledger/transactions", ledger_postings.Transactions.as_view()),
     path("ledger/transactions/<str:transaction_id>", ledger_transactions.LedgerTransaction.as_view()),
+    path("ledger/transactions/<str:transaction_id>/reverse", ledger_postings.ReverseTransaction.as_view()),
+    path("ledger/proposals", ledger_postings.Proposals.as_view()),
+    path("ledger/proposals/<str:proposal_id>", ledger_postings.ProposalView.as_view()),
     path("ledger/trial-balance", ledger_transactions.TrialBalance.as_view()),
 ]
