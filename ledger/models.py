@@ -82,6 +82,7 @@ class TransactionKind(models.TextChoices):
     BANK_CREDIT = "bank_credit"
     BANK_CHARGE = "bank_charge"
     CONVERT = "convert"
+    UNCONVERT = "unconvert"
     PSP_CONVERT = "psp_convert"
     REALISE_FX = "realise_fx"
     SUSPEND = "suspend"

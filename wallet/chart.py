@@ -58,6 +58,26 @@ def chargeback_loss(book_id: int, currency: str) -> AccountSpec:
     return _recording(book_id, f"chargeback:loss:{currency}", AccountType.EXPENSE, currency)
 
 
+def fx_clearing(book_id: int, currency: str) -> AccountSpec:
+    """Return the account in which the two halves of a conversion meet: our position in a currency."""
+    return _recording(book_id, f"fx:clearing:{currency}", AccountType.EQUITY, currency)
+
+
+def fx_fees(book_id: int, currency: str) -> AccountSpec:
+    """Return the platform's margin on conversions."""
+    return _recording(book_id, f"fees:fx:{currency}", AccountType.INCOME, currency)
+
+
+def fx_gain_loss(book_id: int, currency: str) -> AccountSpec:
+    """Return what moving rates brought or cost."""
+    return _recording(book_id, f"fx:gain_loss:{currency}", AccountType.INCOME, currency)
+
+
+def rounding(book_id: int, currency: str) -> AccountSpec:
+    """Return the cents that exact divisions leave over."""
+    return _recording(book_id, f"rounding:{currency}", AccountType.INCOME, currency)
+
+
 def refund_payable(book_id: int, currency: str) -> AccountSpec:
     """Return what we owe to buyers and have not paid back yet."""
     return _recording(book_id, f"refund:payable:{currency}", AccountType.LIABILITY, currency)

@@ -1,14 +1,20 @@
-"""What proposals may refuse, beside what the ledger refuses.
+"""What the wallet may refuse, and what proposals of manual journals may refuse beside what the ledger refuses.
+
+WalletError
++-- InsufficientAvailable   less is available than what is to be moved
++-- QuoteExpired            the quote is older than it may be
++-- QuoteUsed               the quote was executed before
++-- TooLittle               so little that nothing would arrive
 
 LedgerError
-+-- ProposalRefused       a proposal cannot be made, or not be decided like this; nothing was written
-    +-- WrongProposal         its content is wrong; `faults` names every field
-    +-- UnknownProposal       there is no such proposal
-    +-- AlreadyDecided        somebody decided before
-    +-- MakerIsChecker        its maker cannot decide about it
-    +-- ProposalExpired       it waited too long
-    +-- ProposalOutdated      the books moved on: its legs are not what they should be any more
-    +-- YearNotClosable       the year is not over, or not softly closed
++-- ProposalRefused         a proposal cannot be made, or not be decided like this; nothing was written
+    +-- WrongProposal           its content is wrong; `faults` names every field
+    +-- UnknownProposal         there is no such proposal
+    +-- AlreadyDecided          somebody decided before
+    +-- MakerIsChecker          its maker cannot decide about it
+    +-- ProposalExpired         it waited too long
+    +-- ProposalOutdated        the books moved on: its legs are not what they should be any more
+    +-- YearNotClosable         the year is not over, or not softly closed
 """
 
 from __future__ import annotations
@@ -17,6 +23,36 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ledger.errors import LedgerError
+
+
+class WalletError(Exception):
+    """Base of everything the wallet refuses. `code` is stable and appears in API errors."""
+
+    code = "wallet_error"
+
+
+class InsufficientAvailable(WalletError):
+    """Less is available than what is to be moved."""
+
+    code = "insufficient_available_balance"
+
+
+class QuoteExpired(WalletError):
+    """The quote is older than it may be; ask for another one."""
+
+    code = "quote_expired"
+
+
+class QuoteUsed(WalletError):
+    """The quote was executed before."""
+
+    code = "quote_used"
+
+
+class TooLittle(WalletError):
+    """The amount is so little that nothing would arrive in the other currency."""
+
+    code = "amount_too_small"
 
 
 @dataclass(frozen=True, slots=True)

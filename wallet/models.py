@@ -1,7 +1,9 @@
-"""Wallet: a seller's money in one currency. Proposal: a journal that one person made and another one has to approve.
+"""Wallets: a seller's money in one currency. They store no amount: their ledger accounts have the balances.
 
-A wallet stores no amount: its ledger accounts have the balances. A proposal is no posting: `wallet/proposals.py` posts
-it when it is approved, and a trigger (`wallet/sql/0002/proposals.sql`) refuses any other approval.
+Rates and quotes are the evidence of what was changed from one currency into another, and are never changed.
+
+A proposal is a journal that one person made and another one has to approve: `wallet/proposals.py` posts it then, and a
+trigger (`wallet/sql/0003/proposals.sql`) refuses any other approval.
 """
 
 from __future__ import annotations
@@ -29,6 +31,104 @@ class Wallet(models.Model):
 
     def __str__(self) -> str:
         return f"{self.seller} {self.currency_id}"
+
+
+class ExchangeRate(models.Model):
+    """What one unit of `base` was worth on a day, in units of `currency`, as a source published it."""
+
+    source = models.CharField(max_length=20)
+    base = models.ForeignKey(Currency, models.PROTECT, db_column="base", db_index=False, related_name="+")
+    currency = models.ForeignKey(Currency, models.PROTECT, db_column="currency", db_index=False, related_name="+")
+    observed_on = models.DateField()
+    value = models.DecimalField(max_digits=22, decimal_places=10)
+    loaded_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                "source", "currency", "observed_on", name="exchange_rate_is_one_per_source_currency_and_day"
+            ),
+            models.CheckConstraint(condition=Q(value__gt=0), name="exchange_rate_is_above_zero"),
+            models.CheckConstraint(condition=~Q(base=F("currency")), name="exchange_rate_is_between_two_currencies"),
+        ]
+
+    def __str__(self) -> str:
+        return f"1 {self.base_id} = {self.value} {self.currency_id} on {self.observed_on}"
+
+
+class Quote(models.Model):
+    """What a seller's money is worth in another currency, until when, and by which rate; executed at most once.
+
+    Amounts in minor units: `amount_minor` of `currency`, the others of `to_currency`. `mid_minor` is the worth at the
+    published rate; it is what the seller receives, the margin and the cent that rounding left over. A part that was
+    changed back, for refunds, is counted in the `undone` columns.
+    """
+
+    public_id = models.UUIDField(unique=True)
+    book = models.ForeignKey(Book, models.PROTECT, db_index=False)
+    seller = models.UUIDField()
+    subject = models.CharField(max_length=64, blank=True, db_default="")
+    currency = models.ForeignKey(Currency, models.PROTECT, db_column="currency", db_index=False, related_name="+")
+    to_currency = models.ForeignKey(Currency, models.PROTECT, db_column="to_currency", db_index=False, related_name="+")
+    amount_minor = models.BigIntegerField()
+    mid_minor = models.BigIntegerField()
+    received_minor = models.BigIntegerField()
+    margin_minor = models.BigIntegerField()
+    rounding_minor = models.SmallIntegerField()
+    margin_basis_points = models.SmallIntegerField()
+    source = models.CharField(max_length=20)
+    observed_on = models.DateField()
+    rate_numerator = models.DecimalField(max_digits=60, decimal_places=0)
+    rate_denominator = models.DecimalField(max_digits=60, decimal_places=0)
+    quoted_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    executed_at = models.DateTimeField(null=True)
+    undone_minor = models.BigIntegerField(db_default=0)
+    undone_received_minor = models.BigIntegerField(db_default=0)
+    undone_margin_minor = models.BigIntegerField(db_default=0)
+    undone_rounding_minor = models.SmallIntegerField(db_default=0)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(amount_minor__gt=0, received_minor__gt=0, margin_minor__gte=0),
+                name="quote_amounts_are_money",
+            ),
+            models.CheckConstraint(
+                condition=Q(mid_minor=F("received_minor") + F("margin_minor") + F("rounding_minor")),
+                name="quote_adds_up",
+            ),
+            models.CheckConstraint(condition=~Q(currency=F("to_currency")), name="quote_is_between_two_currencies"),
+            models.CheckConstraint(
+                condition=Q(margin_basis_points__gte=0, margin_basis_points__lte=2000), name="margin_is_0_to_20_percent"
+            ),
+            models.CheckConstraint(
+                condition=Q(executed_at__isnull=True, undone_minor=0)
+                | Q(executed_at__gte=F("quoted_at"), executed_at__lte=F("expires_at")),
+                name="quote_is_executed_before_it_expires",
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    undone_minor__gte=0,
+                    undone_minor__lte=F("amount_minor"),
+                    undone_received_minor__gte=0,
+                    undone_received_minor__lte=F("received_minor"),
+                    undone_margin_minor__gte=0,
+                    undone_margin_minor__lte=F("margin_minor"),
+                ),
+                name="no_more_is_undone_than_was_converted",
+            ),
+            models.UniqueConstraint(
+                "book",
+                "subject",
+                condition=Q(executed_at__isnull=False) & ~Q(subject=""),
+                name="a_subject_is_converted_once",
+            ),
+        ]
+        indexes = [models.Index("book", "seller", "id", name="quote_by_seller")]
+
+    def __str__(self) -> str:
+        return f"{self.amount_minor} {self.currency_id} to {self.received_minor} {self.to_currency_id}"
 
 
 class SoundLegs(models.Func):

@@ -1,7 +1,7 @@
 """Proposals: one person proposes a journal, another one approves it, and only then is it posted.
 
 Approval posts in the same database transaction as the decision; what the books refuse leaves the proposal waiting. The
-database has the last word (`wallet/sql/0002/proposals.sql`): maker and checker differ, content and decisions are final,
+database has the last word (`wallet/sql/0003/proposals.sql`): maker and checker differ, content and decisions are final,
 and approved means that exactly these legs were posted with the decision. That a journal of these kinds was proposed at
 all is kept by this being the only module that posts one: the ledger below knows nothing of proposals.
 """

@@ -39,6 +39,10 @@ VALUES = {
     "cost": 1500,
     "loss": 30,
     "reserved": 1200,
+    "margin": 11,
+    "rounding": 1,
+    "bought": 1700,
+    "gain": 40,
     "p": SHARE.pending,
     "a": SHARE.available,
     "d": SHARE.debt,
@@ -71,6 +75,7 @@ def call(name: str, **changes: Any) -> Movement:
         "heading": Heading(**{word: changes.get(word, value) for word, value in about.items()}),
         "psp_account": "stripe",
         "bank": "house",
+        "to_currency": "USD",
         "seller": SELLER,
         "share": SHARE,
         **changes,
@@ -88,6 +93,13 @@ ALIASES = {
     "loss": "chargeback:loss:EUR",
     "payable": "refund:payable:EUR",
     "bank": "bank:house:EUR",
+    "fx": "fx:clearing:EUR",
+    "gain_loss": "fx:gain_loss:EUR",
+    **{f"{part}2": f"seller:{public_id('sel', SELLER)}:{part}:USD" for part in ("available", "debt")},
+    "fx2": "fx:clearing:USD",
+    "fx_fees2": "fees:fx:USD",
+    "rounding2": "rounding:USD",
+    "clearing2": "psp:stripe:clearing:USD",
 }
 
 
@@ -109,11 +121,15 @@ def test_the_legs_of_a_verb_are_the_documented_ones(row: list[str]) -> None:
     name = row[0].strip("`")
     movement = call(name)
     assert movement.kind == TransactionKind(name)
-    assert [(side, spec.code, amount) for side, spec, amount in movement.lines] == [
+    lines = sorted(movement.lines, key=lambda line: line[0] == Side.CREDIT)
+    assert [(side, spec.code, amount) for side, spec, amount in lines] == [
         *documented(row[1], Side.DEBIT),
         *documented(row[2], Side.CREDIT),
     ]
-    assert {spec.currency for _, spec, _ in movement.lines} == {"EUR"}
+    sums: dict[str, int] = {}
+    for side, spec, amount in lines:
+        sums[spec.currency] = sums.get(spec.currency, 0) + (amount if side == Side.DEBIT else -amount)
+    assert set(sums.values()) == {0}
 
 
 def test_every_verb_is_documented_and_a_kind_of_transaction() -> None:
@@ -142,6 +158,10 @@ def test_the_chart_is_the_documented_one() -> None:
         chart.platform_fees(1, "EUR"),
         chart.dispute_fees(1, "EUR"),
         chart.chargeback_loss(1, "EUR"),
+        chart.fx_clearing(1, "EUR"),
+        chart.fx_fees(1, "EUR"),
+        chart.fx_gain_loss(1, "EUR"),
+        chart.rounding(1, "EUR"),
         chart.refund_payable(1, "EUR"),
         chart.write_off(1, "EUR"),
         chart.retained(1, "EUR"),
@@ -168,15 +188,17 @@ def test_every_split_of_a_sale_balances(captured: int, share: float) -> None:
 
 
 def fund(book_id: int) -> None:
-    """Put something on each account of the seller's wallet, so that any verb can take from it."""
-    parts = {part: chart.seller(book_id, SELLER, part, "EUR") for part in chart.SELLER_PARTS}
-    bank = chart.bank(book_id, "house", "EUR")
-    ids = accounts.resolve([*parts.values(), bank])
-    legs = [
-        Leg(ids[book_id, spec.code], "EUR", Side.DEBIT if part == "debt" else Side.CREDIT, 10_000)
-        for part, spec in parts.items()
-    ]
-    legs.append(Leg(ids[book_id, bank.code], "EUR", Side.DEBIT, 30_000))
+    """Put something on each account of the seller's wallets, so that any verb can take from it."""
+    legs = []
+    for currency in ("EUR", "USD"):
+        parts = {part: chart.seller(book_id, SELLER, part, currency) for part in chart.SELLER_PARTS}
+        bank = chart.bank(book_id, "house", currency)
+        ids = accounts.resolve([*parts.values(), bank])
+        legs += [
+            Leg(ids[book_id, spec.code], currency, Side.DEBIT if part == "debt" else Side.CREDIT, 10_000)
+            for part, spec in parts.items()
+        ]
+        legs.append(Leg(ids[book_id, bank.code], currency, Side.DEBIT, 30_000))
     funding = Journal(book_id, TransactionKind.ADJUST, "funding", tuple(legs), NOW, "tests")
     with transaction.atomic():
         posting.post([funding], now=NOW)

@@ -7,6 +7,7 @@ idempotent: recording the same movement again writes nothing.
 """
 
 from wallet.movements.disputes import lose_dispute, open_dispute, win_dispute
+from wallet.movements.exchange import convert, psp_convert, realise_fx, unconvert
 from wallet.movements.heading import Heading, Movement, Share
 from wallet.movements.payouts import (
     bank_payout,
@@ -29,6 +30,7 @@ __all__ = [
     "bank_payout",
     "cancel_payout",
     "cancel_refund",
+    "convert",
     "free_reserve",
     "fund_payout",
     "hold_reserve",
@@ -36,6 +38,8 @@ __all__ = [
     "lose_dispute",
     "open_dispute",
     "pay_out",
+    "psp_convert",
+    "realise_fx",
     "record",
     "refund_returned",
     "release",
@@ -45,6 +49,7 @@ __all__ = [
     "return_payout",
     "settle_charge",
     "settle_refund",
+    "unconvert",
     "unpay_payout",
     "win_dispute",
 ]

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from config import seam
 from ledger import accounts, posting
+from ledger.models import PostingMode
 from ledger.posting import Journal, Leg, Posted
 from wallet import chart
 from wallet.models import Wallet
@@ -42,9 +43,11 @@ def record(movements: Sequence[Movement], *, now: datetime) -> list[Posted]:
 def _open_wallets(movements: Sequence[Movement]) -> None:
     """Give each seller a wallet and all its accounts with the first movement in a currency."""
     owners = {
-        (movement.lines[0][1].book_id, movement.seller, movement.lines[0][1].currency)
+        (spec.book_id, movement.seller, spec.currency)
         for movement in movements
         if movement.seller is not None
+        for _, spec, _ in movement.lines
+        if spec.mode == PostingMode.AUTHORIZING
     }
     new = [
         owner

@@ -10,12 +10,12 @@ from wallet.sql import load
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("ledger", "0004_kinds"),
-        ("wallet", "0001_initial"),
+        ("ledger", "0006_unconvert"),
+        ("wallet", "0002_exchange"),
     ]
 
     operations = [
-        migrations.RunSQL(load("0002/legs")),
+        migrations.RunSQL(load("0003/legs")),
         migrations.CreateModel(
             name="Proposal",
             fields=[
@@ -43,5 +43,5 @@ class Migration(migrations.Migration):
                 "constraints": [models.UniqueConstraint(models.F("book"), models.F("kind"), models.F("reference"), condition=models.Q(("state__in", ("awaiting_approval", "approved"))), name="proposal_reference_is_unique_in_its_book"), models.CheckConstraint(condition=models.Q(("kind__in", ("adjust", "write_off", "reversal", "partial_reversal", "year_end_close")), ("state__in", ("awaiting_approval", "approved", "rejected", "expired"))), name="proposal_kind_and_state_are_known"), models.CheckConstraint(condition=wallet.models.SoundLegs(models.F("legs")), name="proposal_legs_are_sound"), models.CheckConstraint(condition=models.Q(models.Q(("maker", ""), _negated=True), models.Q(("memo", ""), _negated=True)), name="proposal_says_who_and_why"), models.CheckConstraint(condition=models.Q(("checker", models.F("maker")), _negated=True), name="maker_is_never_checker"), models.CheckConstraint(condition=models.Q(models.Q(("checker", ""), ("decided_at__isnull", True), ("state", "awaiting_approval")), models.Q(models.Q(("state", "awaiting_approval"), _negated=True), models.Q(("checker", ""), _negated=True), ("decided_at__isnull", False)), _connector="OR"), name="proposal_is_decided_by_someone"), models.CheckConstraint(condition=models.Q(models.Q(("state", "approved"), ("transaction__isnull", False)), models.Q(models.Q(("state", "approved"), _negated=True), ("transaction__isnull", True)), _connector="OR"), name="proposal_is_posted_when_approved"), models.CheckConstraint(condition=models.Q(models.Q(("kind__in", ("reversal", "partial_reversal")), ("reverses__isnull", False)), models.Q(models.Q(("kind__in", ("reversal", "partial_reversal")), _negated=True), ("reverses__isnull", True)), _connector="OR"), name="proposal_reverses_when_it_is_a_reversal")],
             },
         ),
-        migrations.RunSQL(load("0002/proposals")),
+        migrations.RunSQL(load("0003/proposals")),
     ]
