@@ -154,7 +154,8 @@ def page(wallet: Wallet, *, start: datetime, end: datetime, after: Place | None 
     for row in rows[:limit]:
         change = Parts(*(int(amount) for amount in row[8:]))
         held += change
-        lines.append(Line(*row[1:8], change=change, after=held))
+        head: tuple[int, UUID, str, str, str, datetime, datetime] = row[1:8]
+        lines.append(Line(*head, change=change, after=held))
     return Page(opening, tuple(lines), held, len(rows) > limit or (bool(rows) and rows[0][0]))
 
 
