@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Object(BaseModel):
@@ -315,6 +315,58 @@ class Wallets(Object):
 
     data: list[Wallet]
     next_cursor: None
+
+
+class WalletParts(Object):
+    """An amount in each part of a wallet; `balance` is pending + available + reserved - debt."""
+
+    pending: str
+    available: str
+    reserved: str
+    in_transit: str
+    debt: str
+    balance: str
+
+
+class WalletTransaction(Object):
+    """One transaction as it moved a wallet. `amount` is the change of the balance."""
+
+    id: str
+    object: Literal["wallet_transaction"]
+    kind: str
+    subject: str
+    payment_order: str | None
+    reference: str | None
+    checkout_id: str | None
+    memo: str
+    currency: str
+    amount: str
+    change: WalletParts
+    balance: str
+    effective_at: str
+    posted_at: str
+
+
+class WalletTransactions(Object):
+    """One page of a wallet's transactions, oldest first."""
+
+    data: list[WalletTransaction]
+    next_cursor: str | None
+
+
+class WalletStatement(Object):
+    """What moved a wallet in a period: `from` is included, `to` is not. Of a page: before and after its lines."""
+
+    object: Literal["wallet_statement"]
+    wallet: str
+    seller: str
+    currency: str
+    from_: str = Field(alias="from")
+    to: str
+    opening: WalletParts
+    data: list[WalletTransaction]
+    closing: WalletParts
+    next_cursor: str | None
 
 
 class Proposal(Object):

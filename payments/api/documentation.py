@@ -162,6 +162,18 @@ LIST_PROPOSALS: Final = _operation(
     "list_proposals", "List proposed journals", answers.Proposals, query=ledger_bodies.ProposalsPage
 )
 GET_PROPOSAL: Final = _operation("get_proposal", "Read a proposed journal", answers.Proposal)
+LIST_WALLET_TRANSACTIONS: Final = _operation(
+    "list_wallet_transactions",
+    "What moved a wallet, oldest first",
+    answers.WalletTransactions,
+    query=ledger_queries.Period,
+)
+GET_WALLET_STATEMENT: Final = _operation(
+    "get_wallet_statement",
+    "A wallet's statement of a period: opening, every movement with its order, closing",
+    answers.WalletStatement,
+    query=ledger_queries.Period,
+)
 CREATE_MERCHANT: Final = _operation(
     "create_merchant",
     "Make a merchant",

@@ -12,6 +12,7 @@ from payments.api import (
     payments,
     sellers,
     wallet_adjustments,
+    wallet_statements,
 )
 
 _P = "payments/<str:payment_id>"
@@ -34,7 +35,8 @@ urlpatterns = [
     path("sellers", sellers.Sellers.as_view()),
     path("sellers/<str:seller_id>", sellers.Seller.as_view()),
     path("sellers/<str:seller_id>/wallets", sellers.SellerWallets.as_view()),
-    path("wallets/<str:wallet_id>/transactions", wallet_adjustments.AdjustWallet.as_view()),
+    path("wallets/<str:wallet_id>/transactions", wallet_adjustments.WalletTransactions.as_view()),
+    path("wallets/<str:wallet_id>/statement", wallet_statements.WalletStatement.as_view()),
     path("merchants", merchants.Merchants.as_view()),
     path("merchants/<str:merchant_id>", merchants.MerchantView.as_view()),
     path("merchants/<str:merchant_id>/psp-accounts/<str:psp>", merchants.MerchantPspAccount.as_view()),

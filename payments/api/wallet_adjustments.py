@@ -1,4 +1,4 @@
-"""`POST /wallets/{id}/transactions`: propose to give a wallet an amount, or to take one from it."""
+"""`/wallets/{id}/transactions`: read what moved a wallet; propose to give it an amount, or to take one from it."""
 
 from __future__ import annotations
 
@@ -7,29 +7,33 @@ from typing import ClassVar
 from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
+from rest_framework.response import Response
 
 from config import seam
-from payments.api import documentation, payment_lookup, proposals
+from payments.api import documentation, proposals, wallet_statements
 from payments.api.authentication import caller_of
 from payments.api.ledger_bodies import NewAdjustment, minor_of, side_of
-from payments.api.requests import body_of
+from payments.api.ledger_queries import Period
+from payments.api.requests import body_of, query_of
 from payments.api.resource import Resource
 from wallet import corrections
-from wallet.models import Wallet
 
 
-class AdjustWallet(Resource):
-    """`POST /wallets/{id}/transactions`."""
+class WalletTransactions(Resource):
+    """`/wallets/{id}/transactions`."""
 
-    scopes: ClassVar[dict[str, str]] = {"POST": "wallet:write"}
+    scopes: ClassVar[dict[str, str]] = {"GET": wallet_statements.READ, "POST": "wallet:write"}
+
+    @extend_schema(**documentation.LIST_WALLET_TRANSACTIONS)
+    def get(self, request: Request, wallet_id: str) -> Response:
+        """List what moved a wallet, oldest first."""
+        wallet = wallet_statements.found(caller_of(request).book_id, wallet_id)
+        return Response(wallet_statements.transactions(wallet, query_of(request, Period), now=seam.now()))
 
     @extend_schema(**documentation.ADJUST_WALLET)
     def post(self, request: Request, wallet_id: str) -> HttpResponse:
         """Propose an adjustment of what a wallet has available."""
-        value = payment_lookup.public_uuid("wal", wallet_id)
-        wallet = Wallet.objects.filter(book_id=caller_of(request).book_id, public_id=value).first()
-        if wallet is None:
-            raise payment_lookup.no_such_object()
+        wallet = wallet_statements.found(caller_of(request).book_id, wallet_id)
         body = body_of(request, NewAdjustment)
         draft = corrections.adjustment(
             wallet,

@@ -1,0 +1,39 @@
+"""Subjects: which order and payment the reference of a journal is about, for those who read statements.
+
+A reference is `verb:subject`, and the subject is a public id (wallet/movements). What is not of this book is not found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from uuid import UUID
+
+from ledger.ids import parse_public_id
+from payments.models import PaymentOrder, Refund
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The order that a journal is about, by the names that its seller and its merchant know."""
+
+    order: UUID
+    reference: str
+    checkout_id: str
+
+
+def of_orders(book_id: int, names: Iterable[str]) -> dict[str, Subject]:
+    """Return the order of each subject that has one: of an order itself, or of a refund. At most two statements."""
+    wanted = set(names)
+    orders = {value: name for name in wanted if (value := parse_public_id("ord", name))}
+    refunds = {value: name for name in wanted if (value := parse_public_id("rfd", name))}
+    found: dict[str, Subject] = {}
+    if orders:
+        rows = PaymentOrder.objects.filter(book_id=book_id, public_id__in=orders)
+        for row in rows.values_list("public_id", "public_id", "reference", "event__checkout_id"):
+            found[orders[row[0]]] = Subject(*row[1:])
+    if refunds:
+        back = Refund.objects.filter(book_id=book_id, public_id__in=refunds, order__isnull=False)
+        for row in back.values_list("public_id", "order__public_id", "order__reference", "order__event__checkout_id"):
+            found[refunds[row[0]]] = Subject(*row[1:])
+    return found
