@@ -14,6 +14,11 @@ FLORIN_VERSION = "0.1.0"
 DEBUG = False
 SECRET_KEY = os.environ.get("FLORIN_SECRET_KEY", "")
 FIELD_KEY = os.environ.get("FLORIN_FIELD_KEY", "")
+# Seals: who signs the history, whose signatures are believed besides, and where the heads are written.
+SEAL_KEY = os.environ.get("FLORIN_SEAL_KEY", "")
+SEAL_PUBLIC_KEYS = os.environ.get("FLORIN_SEAL_PUBLIC_KEYS", "")
+SEAL_SECONDS = float(os.environ.get("FLORIN_SEAL_SECONDS", "60"))
+SEAL_HEADS = Path(os.environ.get("FLORIN_SEAL_HEADS") or FLORIN_HOME / "seal-heads.jsonl")
 PUBLIC_URL = os.environ.get("PUBLIC_URL", "http://127.0.0.1:8000")
 SANDBOX_PSP_URL = os.environ.get("SANDBOX_PSP_URL", "")
 ALLOWED_HOSTS = os.environ.get("FLORIN_ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]").split(",")

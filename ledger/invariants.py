@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from django.db import connection
 
+from ledger.seals import check as seals
+
 LIMIT = 100
 
 
@@ -109,7 +111,8 @@ _CHECKS: dict[str, str] = {
     "runtime_role_cannot_write_the_books": """
         SELECT 'florin_app may ' || p.privilege || ' ' || t.name
           FROM unnest(ARRAY['ledger_account', 'ledger_balance', 'ledger_transaction', 'ledger_entry', 'ledger_folded',
-                             'ledger_anchor', 'ledger_period', 'ledger_period_balance']) AS t (name),
+                             'ledger_anchor', 'ledger_period', 'ledger_period_balance', 'ledger_seal',
+                             'ledger_seal_key', 'ledger_seal_mark', 'ledger_seal_published']) AS t (name),
                unnest(ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) AS p (privilege)
          WHERE has_table_privilege('florin_app', t.name, p.privilege)""",
     "reversal_negates": """
@@ -123,7 +126,7 @@ _CHECKS: dict[str, str] = {
 
 def names() -> list[str]:
     """Return the name of every check of this module."""
-    return list(_CHECKS)
+    return [*_CHECKS, seals.NAME]
 
 
 def violations() -> list[Violation]:
@@ -133,4 +136,5 @@ def violations() -> list[Violation]:
         for name, query in _CHECKS.items():
             cursor.execute(f"{query} LIMIT {LIMIT}")
             found.extend(Violation(name, row[0]) for row in cursor.fetchall())
+    found.extend(Violation(seals.NAME, str(finding)) for finding in seals.findings(LIMIT))
     return found

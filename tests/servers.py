@@ -27,6 +27,7 @@ OURS = (
     "REDIS_URL",
     "FLORIN_SECRET_KEY",
     "FLORIN_FIELD_KEY",
+    "FLORIN_SEAL_KEY",
     "SANDBOX_PSP_URL",
 )
 

@@ -6,6 +6,7 @@ mode 0600.
 """
 
 import base64
+import fcntl
 import hashlib
 import json
 import os
@@ -26,6 +27,18 @@ SOCKET_DIRECTORY_BYTES = 85
 # What every client reads alike in the address of a socket, whether it decodes URLs or not.
 PLAIN = re.compile(r"[A-Za-z0-9/._~-]+")
 DATABASE = "florin"
+
+
+def _random_bytes() -> str:
+    return base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+# What every home has of its own, and how it is made. Any 32 bytes are an Ed25519 key.
+SECRETS = {
+    "FLORIN_SECRET_KEY": lambda: secrets.token_urlsafe(48),
+    "FLORIN_FIELD_KEY": _random_bytes,
+    "FLORIN_SEAL_KEY": _random_bytes,
+}
 
 
 class StackError(Exception):
@@ -105,27 +118,20 @@ class Home:
             made["DATABASE_OWNER_URL"] = self.postgres_url("florin_owner")
         if not given.get("REDIS_URL"):
             made["REDIS_URL"] = self.valkey_url()
-        keep = ("FLORIN_SECRET_KEY", "FLORIN_FIELD_KEY")
-        return {name: value for name, value in made.items() if not (name in keep and given.get(name))}
+        return {name: value for name, value in made.items() if not (name in SECRETS and given.get(name))}
 
     def _secrets(self) -> dict[str, str]:
-        """Read the secrets of this home, made at the first use; the first of two makers wins."""
+        """Read the secrets of this home; what it lacks is made first. Of two makers the second reads the first's."""
         path = self.directory / "secrets.json"
-        if not path.exists():
-            made = {
-                "FLORIN_SECRET_KEY": secrets.token_urlsafe(48),
-                "FLORIN_FIELD_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
-            }
-            draft = path.with_suffix(f".{os.getpid()}")
-            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-                json.dump(made, file)
-            try:
-                os.link(draft, path)
-            except FileExistsError:
-                made.clear()
-            finally:
-                draft.unlink()
-        found: dict[str, str] = json.loads(path.read_text())
+        with os.fdopen(os.open(self.directory / "secrets.lock", os.O_RDWR | os.O_CREAT, 0o600), "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            found: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+            if missing := [name for name in SECRETS if name not in found]:
+                found |= {name: SECRETS[name]() for name in missing}
+                draft = path.with_suffix(f".{os.getpid()}")
+                with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+                    json.dump(found, file)
+                draft.replace(path)
         return found
 
 

@@ -28,6 +28,10 @@ TABLES = (
     "ledger_folded",
     "ledger_period",
     "ledger_period_balance",
+    "ledger_seal",
+    "ledger_seal_key",
+    "ledger_seal_mark",
+    "ledger_seal_published",
     "ledger_transaction",
 )
 DENIED = "42501"
@@ -151,11 +155,14 @@ def test_the_rights_of_the_runtime_role_are_exactly_these(db: None, superuser: p
         " AND has_function_privilege('florin_app', p.oid, 'EXECUTE') AND p.prosecdef ORDER BY 1"
     ).fetchall()
     writers = [
+        "ledger_append_seals",
         "ledger_begin_close",
+        "ledger_begin_sealing",
         "ledger_close_account",
         "ledger_finish_close",
         "ledger_fold",
         "ledger_lock_balances",
+        "ledger_note_published",
         "ledger_open_accounts",
         "ledger_post",
         "ledger_post_each",

@@ -10,7 +10,9 @@ import pytest
 from ledger import invariants
 from ledger.invariants import Violation
 from ledger.models import TransactionKind
+from ledger.seals import check, keys, sealing
 from tests.ledger.desk import C, D, Desk, fold_until_empty
+from tests.ledger.seals.chains import seal_all
 
 
 @pytest.fixture
@@ -25,6 +27,9 @@ def books(committed_desk: Desk) -> Desk:
         desk.journal("undone", *back, kind=TransactionKind.REVERSAL, reverses_id=sale.transaction_id)  # type: ignore[arg-type]
     )
     assert fold_until_empty() == 8
+    signer = keys.signer()
+    assert signer is not None
+    assert seal_all(signer) == 8
     assert invariants.violations() == []
     return desk
 
@@ -69,6 +74,7 @@ CORRUPTIONS = {
         "UPDATE ledger_balance SET floor = 100000 WHERE account_id = {ann}",
     ],
     "runtime_role_cannot_write_the_books": ["GRANT INSERT ON ledger_entry TO florin_app"],
+    "seals_cover_history": ["UPDATE ledger_transaction SET memo = 'x' WHERE reference = 'r1'"],
     "reversal_negates": [
         (
             "UPDATE ledger_entry SET amount = amount + 1 WHERE transaction_id ="
@@ -151,7 +157,11 @@ def corrupt(superuser: psycopg.Connection, desk: Desk, *statements: str) -> set[
 
 def seen_by(superuser: psycopg.Connection) -> list[Violation]:
     """Run the checks inside the superuser's transaction, before it is rolled back."""
-    with mock.patch.object(invariants, "connection", superuser):
+    with (
+        mock.patch.object(invariants, "connection", superuser),
+        mock.patch.object(check, "connection", superuser),
+        mock.patch.object(sealing, "connection", superuser),
+    ):
         return invariants.violations()
 
 
@@ -159,16 +169,16 @@ def test_every_check_has_a_corruption_here() -> None:
     assert set(CORRUPTIONS) == set(invariants.names())
 
 
-@pytest.mark.parametrize("check", CORRUPTIONS)
-def test_a_check_finds_its_corruption(books: Desk, superuser: psycopg.Connection, check: str) -> None:
-    assert check in corrupt(superuser, books, *CORRUPTIONS[check])
+@pytest.mark.parametrize("name", CORRUPTIONS)
+def test_a_check_finds_its_corruption(books: Desk, superuser: psycopg.Connection, name: str) -> None:
+    assert name in corrupt(superuser, books, *CORRUPTIONS[name])
     assert invariants.violations() == []
 
 
 @pytest.mark.parametrize("name", MORE)
 def test_other_corruptions_are_found_too(books: Desk, superuser: psycopg.Connection, name: str) -> None:
-    statement, check = MORE[name]
-    assert check in corrupt(superuser, books, statement)
+    statement, by = MORE[name]
+    assert by in corrupt(superuser, books, statement)
 
 
 def test_findings_are_limited_and_say_what_is_wrong(books: Desk, superuser: psycopg.Connection) -> None:
