@@ -6,9 +6,9 @@ from ledger.sql import load
 
 
 class Migration(migrations.Migration):
-    dependencies = [("ledger", "0004_kinds")]
+    dependencies = [("ledger", "0006_unconvert")]
 
     operations = [
-        migrations.RunSQL(load("0005/seals")),
-        migrations.RunSQL(load("0005/grants")),
+        migrations.RunSQL(load("0007/seals")),
+        migrations.RunSQL(load("0007/grants")),
     ]
