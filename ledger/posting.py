@@ -16,8 +16,10 @@ from datetime import datetime
 from typing import Any, Literal
 
 from django.db import DatabaseError, connection
+from django.db.backends.utils import CursorWrapper
 
 from config import seam
+from ledger import arrays
 from ledger.errors import (
     AccountClosed,
     AccountNotEmpty,
@@ -110,11 +112,10 @@ def post(journals: Sequence[Journal], *, now: datetime, receipt: bool = False) -
         return []
     _check_call(journals)
     distinct = _distinct(journals)
-    arrays = _arrays(list(distinct.values()), now)
-    statement = f"SELECT transaction_id, outcome = 'created', balances FROM ledger_post({_ARRAYS}, %s) ORDER BY ord"  # noqa: S608 - constants
+    packed = _packed(list(distinct.values()), now)
     try:
-        with connection.cursor() as cursor:
-            cursor.execute(statement, [*arrays, receipt])
+        with _cursor() as cursor:
+            cursor.execute(_POST, [*packed, receipt])
             rows = cursor.fetchall()
     except DatabaseError as error:
         raise refusal(error) from error
@@ -143,10 +144,10 @@ def post_each(
         return []
     _check_call(journals)
     assert groups is None or len(groups) == len(journals), "one group number, or None, for each journal"
-    arrays = _arrays(journals, now)
+    parameters = [*_packed(journals, now), arrays.ints_or_nulls(groups or [None] * len(journals)), dry_run]
     try:
-        with connection.cursor() as cursor:
-            cursor.execute(_POST_EACH, [*arrays, list(groups or [None] * len(journals)), dry_run])
+        with _cursor() as cursor:
+            cursor.execute(_POST_EACH, parameters)
             rows = cursor.fetchall()
     except DatabaseError as error:
         raise refusal(error) from error
@@ -186,42 +187,46 @@ def _distinct(journals: Sequence[Journal]) -> dict[tuple[int, str], Journal]:
     return first
 
 
-_ARRAYS = (
-    "%s::uuid[], %s::bigint[], %s::text[], %s::text[], %s::bytea[], %s::timestamptz[], %s::timestamptz[], %s,"
-    " %s::text[], %s::text[], %s::jsonb[], %s::bigint[],"
-    " %s::int[], %s::bigint[], %s::text[], %s::text[], %s::bigint[]"
-)
+# Names and types of the parameters are in ledger/sql; a NULL has no type of its own, so the text says it.
+_PACKED = "%s, %s, %s, %s, %s, %s, %s, %s::timestamptz, %s, %s, %s, %s, %s, %s, %s, %s, %s"
 _POST = (
     "SELECT transaction_id, outcome = 'created', balances "  # noqa: S608 - our own text
-    f"FROM ledger_post({_ARRAYS}, %s) ORDER BY ord"
+    f"FROM ledger_post({_PACKED}, %s) ORDER BY ord"
 )
 _POST_EACH = (
     "SELECT outcome, transaction_id, balances, code, detail "  # noqa: S608 - our own text
-    f"FROM ledger_post_each({_ARRAYS}, %s::int[], %s) ORDER BY ord"
+    f"FROM ledger_post_each({_PACKED}, %s, %s) ORDER BY ord"
 )
 
 
-def _arrays(journals: Sequence[Journal], now: datetime) -> list[Any]:
-    """Return the parameters of `_ARRAYS`. What is effective now takes the moment of posting that the books assign."""
+def _cursor() -> CursorWrapper:
+    """Return a cursor that keeps its statements prepared (config/database); any other one would do, more slowly."""
+    database: Any = connection
+    cursor: CursorWrapper = database.prepared_cursor()
+    return cursor
+
+
+def _packed(journals: Sequence[Journal], now: datetime) -> list[Any]:
+    """Return the parameters of `_PACKED`. What is effective now takes the moment of posting that the books assign."""
     legs = [(position, leg) for position, journal in enumerate(journals, 1) for leg in journal.legs]
     return [
-        [seam.new_uuid() for _ in journals],
-        [journal.book_id for journal in journals],
-        [journal.kind for journal in journals],
-        [journal.reference for journal in journals],
-        [journal.request_hash() for journal in journals],
-        [None if journal.effective_at == now else journal.effective_at for journal in journals],
-        [journal.occurred_at for journal in journals],
+        arrays.uuids([seam.new_uuid() for _ in journals]),
+        arrays.bigints([journal.book_id for journal in journals]),
+        arrays.texts([journal.kind for journal in journals]),
+        arrays.texts([journal.reference for journal in journals]),
+        arrays.blobs([journal.request_hash() for journal in journals]),
+        arrays.instants([None if journal.effective_at == now else journal.effective_at for journal in journals]),
+        arrays.instants([journal.occurred_at for journal in journals]),
         now,
-        [journal.actor for journal in journals],
-        [journal.memo for journal in journals],
-        [json.dumps(dict(journal.metadata)) for journal in journals],
-        [journal.reverses_id for journal in journals],
-        [position for position, _ in legs],
-        [leg.account_id for _, leg in legs],
-        [leg.currency for _, leg in legs],
-        [str(leg.side) for _, leg in legs],
-        [leg.amount for _, leg in legs],
+        arrays.texts([journal.actor for journal in journals]),
+        arrays.texts([journal.memo for journal in journals]),
+        arrays.documents([json.dumps(dict(journal.metadata)) if journal.metadata else "{}" for journal in journals]),
+        arrays.bigints_or_nulls([journal.reverses_id for journal in journals]),
+        arrays.ints([position for position, _ in legs]),
+        arrays.bigints([leg.account_id for _, leg in legs]),
+        arrays.texts([leg.currency for _, leg in legs]),
+        arrays.texts([leg.side for _, leg in legs]),
+        arrays.bigints([leg.amount for _, leg in legs]),
     ]
 
 
