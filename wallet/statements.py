@@ -159,6 +159,20 @@ def page(wallet: Wallet, *, start: datetime, end: datetime, after: Place | None 
     return Page(opening, tuple(lines), held, len(rows) > limit or (bool(rows) and rows[0][0]))
 
 
+def is_longer_than(wallet: Wallet, most: int, *, start: datetime, end: datetime) -> bool:
+    """Say whether more than `most` entries lie in [start, end). Looks at no more than it has to (one statement)."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT sum(n.entries) > %(most)s FROM unnest(%(codes)s::text[]) AS p (code)"
+            "  JOIN ledger_account a ON a.book_id = %(book)s AND a.code = p.code"
+            " CROSS JOIN LATERAL (SELECT count(*) AS entries FROM (SELECT 1 FROM ledger_entry e"
+            "        WHERE e.account_id = a.id AND e.posted_at >= %(start)s AND e.posted_at < %(to)s"
+            "        LIMIT %(most)s + 1) x) n",
+            {**_accounts(wallet), "start": start, "to": end, "most": most},
+        )
+        return bool(cursor.fetchone()[0])
+
+
 def lines(wallet: Wallet, *, start: datetime, end: datetime, most: int) -> Iterator[Line]:
     """Yield the lines of [start, end), page by page, so that memory and snapshot stay small; at most `most`."""
     after: Place | None = None

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
+from django.http import HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from drf_spectacular.utils import extend_schema
+from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -19,6 +22,9 @@ from payments.api.bodies import invalid
 from payments.api.ledger_queries import Period
 from payments.api.requests import query_of
 from payments.api.resource import Resource
+from payments.documents import wallet_statement as document
+from payments.errors import Unprocessable
+from payments.models import Seller
 from payments.representations import Object, timestamp
 from payments.subjects import Subject
 from wallet import statements
@@ -30,21 +36,55 @@ _SINCE_EVER: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _PLACE_BYTES: Final = 8
 
 
+class Csv(BaseRenderer):
+    """`Accept: text/csv`: the view writes it, line by line."""
+
+    media_type, format = "text/csv", "csv"
+
+    def render(self, data: Object, *_context: Any, **_more: Any) -> bytes:
+        """Write a refusal, which is JSON however the table was asked for."""
+        return bytes(JSONRenderer().render(data))
+
+
+class Pdf(Csv):
+    """`Accept: application/pdf`."""
+
+    media_type, format = "application/pdf", "pdf"
+
+
 class WalletStatement(Resource):
-    """`/wallets/{id}/statement`."""
+    """`/wallets/{id}/statement`, as JSON page by page, as CSV and PDF whole."""
 
     scopes: ClassVar[dict[str, str]] = {"GET": READ}
+    renderer_classes = [JSONRenderer, Csv, Pdf]
 
     @extend_schema(**documentation.GET_WALLET_STATEMENT)
-    def get(self, request: Request, wallet_id: str) -> Response:
+    def get(self, request: Request, wallet_id: str) -> Response | StreamingHttpResponse | HttpResponse:
         """Read what moved a wallet in a period, oldest first, with what was in it before and after."""
         wallet, query = found(caller_of(request).book_id, wallet_id), query_of(request, Period)
         if errors := query.errors():
             raise invalid(errors)
         start, end = query.from_ or _SINCE_EVER, query.to or seam.now()
+        try:
+            match request.accepted_renderer.format:
+                case Csv.format:
+                    return _file(StreamingHttpResponse(document.as_csv(wallet, start=start, end=end)), wallet, Csv)
+                case Pdf.format:
+                    seller = Seller.objects.get(book_id=wallet.book_id, public_id=wallet.seller)
+                    return _file(HttpResponse(document.as_pdf(wallet, seller, start=start, end=end)), wallet, Pdf)
+        except document.TooLong as error:
+            raise Unprocessable(error.code, str(error), field="from") from None
         after = _place_in(query.cursor) if query.cursor is not None else None
         page = statements.page(wallet, start=start, end=end, after=after, limit=query.limit)
         return Response(_statement(wallet, page, start=start, end=end))
+
+
+def _file[R: HttpResponseBase](response: R, wallet: Wallet, kind: type[Csv]) -> R:
+    name = f"{public_id('wal', wallet.public_id)}.{kind.format}"
+    response["Content-Type"] = kind.media_type
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    response["Cache-Control"] = "no-store"
+    return response
 
 
 def found(book_id: int, text: str) -> Wallet:

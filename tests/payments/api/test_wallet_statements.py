@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from typing import Any
 
 import pytest
 from django.db import transaction
+from django.http import StreamingHttpResponse
 
 from ledger.ids import public_id
 from ledger.money import format_minor
 from payments.api import answers
+from payments.documents import paper
+from payments.documents import wallet_statement as document
+from payments.documents.tables import csv_lines
 from payments.models import ApiKey, PaymentOrder
 from tests.factories import NOW, Tenant
 from tests.payments.api.conftest import Api, fields, problem
@@ -129,3 +135,65 @@ def test_a_bad_query_names_its_field(api: Api, wallet: str, query: str, field: s
 @pytest.mark.parametrize("cursor", ["x", "AAAA", "_" * 22, "A" * 400])
 def test_a_cursor_of_another_list_is_refused(api: Api, wallet: str, cursor: str) -> None:
     assert api.get(f"wallets/{wallet}/transactions?cursor={cursor}").status_code == 400
+
+
+def whole(wallet: str) -> str:
+    return f"wallets/{wallet}/statement?from={instant(NOW)}&to={instant(NOW + 10 * HOUR)}"
+
+
+def test_as_a_table_it_has_the_same_lines_and_both_balances(api: Api, wallet: str) -> None:
+    answer = api.get(whole(wallet), Accept="text/csv")
+    assert (answer.status_code, answer["Content-Type"]) == (200, "text/csv")
+    assert answer["Content-Disposition"] == f'attachment; filename="{wallet}.csv"'
+    assert isinstance(answer, StreamingHttpResponse)
+    text = b"".join(answer.streaming_content).decode()  # type: ignore[arg-type]  # not an async response
+    rows = list(csv.DictReader(text.splitlines()))
+    lines = read(api, whole(wallet))["data"]
+    assert [row["kind"] for row in rows] == ["opening", *(line["kind"] for line in lines), "closing"]
+    assert [row["transaction"] for row in rows[1:-1]] == [line["id"] for line in lines]
+    assert [(row["amount"], row["balance"]) for row in rows[1:-1]] == [
+        (line["amount"], line["balance"]) for line in lines
+    ]
+    assert rows[1]["checkout_id"] == "cart-9001"
+    assert (rows[0]["balance"], rows[-1]["balance"], rows[-1]["in_transit"]) == ("0.00", "0.00", "12.99")
+
+
+def test_a_cell_is_never_a_formula() -> None:
+    cells = ["=1+1", "+49", "@SUM", "-2+3", "-12.50", "plain", "\tx", ""]
+    (text,) = csv_lines(["a"], [[cell] for cell in cells])
+    shown = [row[0] if row else "" for row in csv.reader(StringIO(text, newline=""))]
+    assert shown == ["a", "'=1+1", "'+49", "'@SUM", "'-2+3", "-12.50", "plain", "'\tx", ""]
+
+
+def test_on_paper_it_is_a_pdf_that_says_the_same_and_is_the_same_each_time(
+    api: Api, wallet: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (api.get(whole(wallet), Accept="application/pdf") for _ in range(2))
+    assert (first.status_code, first["Content-Type"]) == (200, "application/pdf")
+    assert first.content == second.content
+    assert first.content.startswith(b"%PDF-")
+    assert first.content.rstrip().endswith(b"%%EOF")
+    monkeypatch.setattr(paper, "MAX_ROWS", 4)
+    problem(api.get(whole(wallet), Accept="application/pdf"), 422, "statement_too_long")
+
+
+def test_a_table_that_is_too_long_is_refused_before_it_begins(
+    api: Api, wallet: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(document, "MAX_ENTRIES", 7)
+    problem(api.get(whole(wallet), Accept="text/csv"), 422, "statement_too_long")
+    monkeypatch.setattr(document, "MAX_ENTRIES", 8)  # one or two legs of each of the five
+    assert api.get(whole(wallet), Accept="text/csv").status_code == 200
+
+
+def test_a_refusal_is_json_however_the_statement_was_asked_for(api: Api, wallet: str) -> None:
+    for accept in ("text/csv", "application/pdf"):
+        problem(api.get(f"wallets/{wallet}/statement?limit=0", Accept=accept), 400, "invalid_request")
+    assert api.get(f"wallets/{wallet}/statement", Accept="image/png").status_code == 406
+
+
+def test_names_of_people_are_text_on_paper() -> None:
+    made = paper.pdf(
+        "Title <b>", [("Seller", "A & B <script>")], ("x",), [("<i>y",)], widths=(1,), right_from=1, footer="f"
+    )
+    assert made.startswith(b"%PDF-")
