@@ -17,16 +17,18 @@ LIMIT = 100
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One broken invariant: which check, and what it found."""
+    """One broken invariant: which check, what it found, and in which book where the check can tell."""
 
     check: str
     detail: str
+    book_id: int | None = None
 
 
+# Each selects what is wrong in words; a second column names the book, where payouts depend on it.
 _CHECKS: dict[str, str] = {
     "transaction_balances": """
         SELECT 'transaction ' || transaction_id || ' sums to '
-               || sum(CASE side WHEN 'D' THEN amount ELSE -amount END) || ' ' || currency
+               || sum(CASE side WHEN 'D' THEN amount ELSE -amount END) || ' ' || currency, min(book_id)
           FROM ledger_entry GROUP BY transaction_id, currency
         HAVING sum(CASE side WHEN 'D' THEN amount ELSE -amount END) <> 0""",
     "transaction_has_all_legs": """
@@ -37,10 +39,10 @@ _CHECKS: dict[str, str] = {
         SELECT 'entry ' || e.id || ' has no transaction in its book' FROM ledger_entry e
          WHERE NOT EXISTS (SELECT 1 FROM ledger_transaction t
                             WHERE t.id = e.transaction_id AND t.book_id = e.book_id
-                              AND t.effective_at = e.effective_at)""",
+                              AND t.effective_at = e.effective_at AND t.posted_at = e.posted_at)""",
     "book_sums_to_zero": """
         SELECT 'book ' || book_id || ' sums to ' || sum(CASE side WHEN 'D' THEN amount ELSE -amount END)
-               || ' ' || currency
+               || ' ' || currency, book_id
           FROM ledger_entry GROUP BY book_id, currency
         HAVING sum(CASE side WHEN 'D' THEN amount ELSE -amount END) <> 0""",
     "entry_matches_its_account": """
@@ -50,7 +52,8 @@ _CHECKS: dict[str, str] = {
             OR (a.mode = 'authorizing') <> (e.account_version IS NOT NULL)""",
     "balance_equals_entries": """
         SELECT 'account ' || a.code || ' keeps ' || coalesce(b.debits || '/' || b.credits, 'no balance')
-               || ', its entries say ' || coalesce(e.debits, 0) || '/' || coalesce(e.credits, 0)
+               || ', its entries say ' || coalesce(e.debits, 0) || '/' || coalesce(e.credits, 0),
+               a.book_id
           FROM ledger_account a
           FULL JOIN ledger_balance b ON b.account_id = a.id
           LEFT JOIN (SELECT account_id, coalesce(sum(amount) FILTER (WHERE side = 'D'), 0) AS debits,
@@ -67,8 +70,9 @@ _CHECKS: dict[str, str] = {
           FROM ledger_entry WHERE account_version IS NOT NULL GROUP BY account_id
         HAVING max(account_version) <> count(*) OR min(account_version) <> 1""",
     "running_balance_follows": """
-        SELECT 'entry ' || x.id || ' says ' || x.balance_after || ' after it, the sum is ' || x.running FROM (
-          SELECT e.id, e.balance_after,
+        SELECT 'entry ' || x.id || ' says ' || x.balance_after || ' after it, the sum is ' || x.running,
+               x.book_id FROM (
+          SELECT e.id, e.balance_after, e.book_id,
                  sum(CASE WHEN (e.side = 'D') = b.debit_normal THEN e.amount ELSE -e.amount END)
                      OVER (PARTITION BY e.account_id ORDER BY e.account_version) AS running
             FROM ledger_entry e JOIN ledger_balance b ON b.account_id = e.account_id
@@ -80,7 +84,8 @@ _CHECKS: dict[str, str] = {
                CASE WHEN b.debit_normal THEN b.debits - b.credits ELSE b.credits - b.debits END < b.floor""",
     "fold_equals_entries": """
         SELECT 'account ' || account_id || ' has ' || f.debits || '/' || f.credits || ' folded, its entries before the'
-               || ' mark say ' || coalesce(e.debits, 0) || '/' || coalesce(e.credits, 0)
+               || ' mark say ' || coalesce(e.debits, 0) || '/' || coalesce(e.credits, 0),
+               (SELECT a.book_id FROM ledger_account a WHERE a.id = account_id)
           FROM ledger_folded f FULL JOIN (
                SELECT e.account_id, coalesce(sum(e.amount) FILTER (WHERE e.side = 'D'), 0) AS debits,
                       coalesce(sum(e.amount) FILTER (WHERE e.side = 'C'), 0) AS credits
@@ -112,9 +117,25 @@ _CHECKS: dict[str, str] = {
         SELECT 'florin_app may ' || p.privilege || ' ' || t.name
           FROM unnest(ARRAY['ledger_account', 'ledger_balance', 'ledger_transaction', 'ledger_entry', 'ledger_folded',
                              'ledger_anchor', 'ledger_period', 'ledger_period_balance', 'ledger_seal',
-                             'ledger_seal_key', 'ledger_seal_mark', 'ledger_seal_published']) AS t (name),
+                             'ledger_seal_key', 'ledger_seal_mark', 'ledger_seal_published', 'ledger_verified',
+                             'ledger_check_mark', 'ledger_check_run']) AS t (name),
                unnest(ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) AS p (privilege)
          WHERE has_table_privilege('florin_app', t.name, p.privilege)""",
+    "reversals_stay_within_the_original": """
+        SELECT 'transaction ' || x.id || ' moved ' || x.original || ' on account ' || x.account_id || ', its reversals '
+               || x.reversed
+          FROM (SELECT y.id, y.account_id, coalesce(sum(y.signed) FILTER (WHERE y.original), 0) AS original,
+                       coalesce(sum(y.signed) FILTER (WHERE NOT y.original), 0) AS reversed
+                  FROM (SELECT coalesce(r.reverses_id, e.transaction_id) AS id, r.reverses_id IS NULL AS original,
+                               e.account_id, e.currency, CASE e.side WHEN 'D' THEN e.amount ELSE -e.amount END AS signed
+                          FROM (SELECT t.id, t.reverses_id FROM ledger_transaction t
+                                 WHERE t.kind IN ('reversal', 'partial_reversal')
+                                UNION
+                                SELECT t.reverses_id, NULL FROM ledger_transaction t
+                                 WHERE t.kind IN ('reversal', 'partial_reversal')) r
+                          JOIN ledger_entry e ON e.transaction_id = r.id) y
+                 GROUP BY y.id, y.account_id, y.currency) x
+         WHERE x.reversed NOT BETWEEN least(0, -x.original) AND greatest(0, -x.original)""",
     "reversal_negates": """
         SELECT 'transaction ' || r.id || ' does not negate ' || r.reverses_id
           FROM ledger_transaction r JOIN ledger_entry e ON e.transaction_id IN (r.id, r.reverses_id)
@@ -135,6 +156,6 @@ def violations() -> list[Violation]:
     with connection.cursor() as cursor:
         for name, query in _CHECKS.items():
             cursor.execute(f"{query} LIMIT {LIMIT}")
-            found.extend(Violation(name, row[0]) for row in cursor.fetchall())
+            found.extend(Violation(name, *row) for row in cursor.fetchall())
     found.extend(Violation(seals.NAME, str(finding)) for finding in seals.findings(LIMIT))
     return found

@@ -296,3 +296,27 @@ class Entry(models.Model):
     def signed(self) -> int:
         """Return the amount in minor units, debit positive."""
         return self.amount if self.side == Side.DEBIT else -self.amount
+
+
+class CheckRun(models.Model):
+    """A check of the books that was made, and what it found. Written by functions of the database only."""
+
+    class Kind(models.TextChoices):
+        INCREMENTAL = "incremental"
+        SUMS = "sums"
+        FULL = "full"
+
+    kind = models.CharField(max_length=11, choices=Kind)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField()
+    transactions = models.BigIntegerField()
+    through_entry = models.BigIntegerField()
+    violations = models.IntegerField()
+    findings = models.JSONField()
+
+    class Meta:
+        managed = False
+        db_table = "ledger_check_run"
+
+    def __str__(self) -> str:
+        return f"{self.kind} check through entry {self.through_entry}"

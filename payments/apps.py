@@ -1,7 +1,15 @@
 """The payments app: merchants, checkouts, orders, PSPs, and the flows between them."""
 
+from datetime import time
+
 from django.apps import AppConfig
 
 
 class PaymentsConfig(AppConfig):
     name = "payments"
+
+    def ready(self) -> None:
+        """Register what is run every day; an app above registers its own kinds in the same way."""
+        from payments import runs, verification
+
+        runs.register("full_check", verification.full_check, time(2, 30))

@@ -260,6 +260,12 @@ _WARNINGS: dict[str, str] = {
     "dead_notification": """
         SELECT 'notification ' || id || ' ' || type || ' is dead since ' || dead_at
           FROM payments_pspnotification WHERE dead_at IS NOT NULL AND processed_at IS NULL""",
+    "dead_run": """
+        SELECT 'run ' || id || ' ' || kind || ' of ' || period || ' is dead since ' || dead_at || ': ' || error
+          FROM payments_run WHERE dead_at IS NOT NULL""",
+    "payouts_stopped": """
+        SELECT 'book ' || book_id || ' pays nothing out since ' || since || ': ' || reason || ', ' || detail
+          FROM payments_payoutstop WHERE lifted_at IS NULL""",
     "unknown_outcome": """
         SELECT 'operation ' || id || ' ' || kind || ' is unknown since ' || first_sent_at
           FROM payments_pspoperation WHERE state = 'UNKNOWN' AND (parameters ->> 'escalated')::boolean""",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from django.db import close_old_connections, connection
 
 from config import seam
 from ledger import folding
-from payments import cancellations, escalations, executor, idempotency, merchants
+from payments import cancellations, escalations, executor, idempotency, merchants, runs, verification
 from wallet import proposals
 
 log = structlog.get_logger(__name__)
@@ -38,6 +39,8 @@ def run(stop: Callable[[], bool], *, every_seconds: float | None = None) -> None
             run_once(stop=stop)
             upkeep.when_it_is_time()
             upkeep.fold_when_it_is_time()
+            upkeep.check_when_it_is_time()
+            upkeep.run_what_is_due()
         except DatabaseError as error:
             log.error("sweep_failed", error=f"{type(error).__name__}: {error}")
             connection.close()
@@ -53,10 +56,12 @@ class _Upkeep:
 
     next_at: float = 0.0
     next_fold_at: float = 0.0
+    next_check_at: float = 0.0
     connected: int = 0
+    runner: threading.Thread | None = None
 
     def when_it_is_time(self) -> None:
-        """Escalate, register at PSPs that were away, forget old answers and proposals."""
+        """Escalate, register at PSPs that were away, forget old answers and proposals, write down the next runs."""
         if time.monotonic() < self.next_at:
             return
         self.next_at = time.monotonic() + _UPKEEP_SECONDS
@@ -65,12 +70,38 @@ class _Upkeep:
         self.connected = merchants.connect_next(self.connected)
         idempotency.purge(now=now)
         proposals.expire(now=now)
+        runs.schedule(now=now)
 
     def fold_when_it_is_time(self) -> None:
         """Keep the tail short that exact balances of hot accounts have to add."""
         if time.monotonic() >= self.next_fold_at:
             self.next_fold_at = time.monotonic() + _FOLD_SECONDS
             folding.fold(now=seam.now())
+
+    def check_when_it_is_time(self) -> None:
+        """Verify what was posted since the last time, for a short while."""
+        if time.monotonic() >= self.next_check_at:
+            self.next_check_at = time.monotonic() + settings.CHECK_SECONDS
+            verification.verify_new(now=seam.now())
+
+    def run_what_is_due(self) -> None:
+        """Start a run beside the loop, one at a time: it may take minutes, and payments do not wait for it.
+
+        It dies with the process; whoever comes after it takes over when the lease has run out.
+        """
+        if self.runner is None or not self.runner.is_alive():
+            for claimed in runs.claim():
+                self.runner = threading.Thread(target=_execute, args=(claimed,), name="run", daemon=True)
+                self.runner.start()
+
+
+def _execute(claimed: runs.Claim) -> None:
+    try:
+        runs.execute(claimed, now=seam.now())
+    except Exception:  # the database was away, most likely: the lease runs out, and the run is taken up again
+        log.exception("run_failed")
+    finally:
+        connection.close()
 
 
 def _sleep(seconds: float, stop: Callable[[], bool]) -> None:

@@ -15,8 +15,8 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-from ledger import folding
-from payments import queues
+from ledger import checking, folding
+from payments import payout_stops, queues, runs
 
 _BROKER_TIMEOUT_SECONDS = 0.5
 
@@ -59,9 +59,23 @@ class _Queues(Collector):
         )
         started = time.perf_counter()
         tail = GaugeMetricFamily("florin_ledger_tail_transactions", "Transactions that are not folded yet")
+        unverified = GaugeMetricFamily("florin_ledger_unverified_transactions", "Transactions not verified yet")
+        verified = GaugeMetricFamily(
+            "florin_ledger_verified_timestamp_seconds", "When the books were last verified as they grow"
+        )
+        through = GaugeMetricFamily("florin_ledger_verified_entry", "The entry through which the books are verified")
+        stopped = GaugeMetricFamily("florin_books_out_of_balance", "Books whose payouts are stopped")
+        dead = GaugeMetricFamily("florin_runs_dead", "Daily runs that were given up")
         try:
             lags = queues.lags()
             tail.add_metric([], folding.tail().transactions)
+            mark = checking.watermark()
+            unverified.add_metric([], mark.unverified)
+            through.add_metric([], mark.entry_id)
+            if mark.checked_at:
+                verified.add_metric([], mark.checked_at.timestamp())
+            stopped.add_metric([], payout_stops.open_stops())
+            dead.add_metric([], runs.dead_runs())
         except Error:
             lags = []
         up.add_metric([], 1 if lags else 0)
@@ -70,7 +84,7 @@ class _Queues(Collector):
             oldest.add_metric([lag.queue], lag.oldest_seconds)
         took = GaugeMetricFamily("florin_queue_scrape_seconds", "How long looking at the queues took")
         took.add_metric([], time.perf_counter() - started)
-        yield from (up, due, oldest, tail, took)
+        yield from (up, due, oldest, tail, unverified, verified, through, stopped, dead, took)
 
 
 _registry = CollectorRegistry(auto_describe=False)

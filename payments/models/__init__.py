@@ -6,6 +6,7 @@ from payments.models.operations import PspOperation
 from payments.models.orders import Charge, PaymentEvent, PaymentOrder
 from payments.models.parties import ApiKey, FeePlan, FixedFee, Merchant, MerchantBook, PspAccount, Seller
 from payments.models.refunds import Refund
+from payments.models.runs import PayoutStop, Run
 
 __all__ = [
     "AllowedTransition",
@@ -19,11 +20,13 @@ __all__ = [
     "OutboxMessage",
     "PaymentEvent",
     "PaymentOrder",
+    "PayoutStop",
     "PspAccount",
     "PspNotification",
     "PspOperation",
     "Refund",
     "RequestNonce",
+    "Run",
     "Seller",
     "Transition",
 ]

@@ -22,6 +22,8 @@ TABLES = (
     "ledger_account",
     "ledger_anchor",
     "ledger_balance",
+    "ledger_check_mark",
+    "ledger_check_run",
     "ledger_currency",
     "ledger_entry",
     "ledger_fold_mark",
@@ -33,6 +35,7 @@ TABLES = (
     "ledger_seal_mark",
     "ledger_seal_published",
     "ledger_transaction",
+    "ledger_verified",
 )
 DENIED = "42501"
 
@@ -158,6 +161,8 @@ def test_the_rights_of_the_runtime_role_are_exactly_these(db: None, superuser: p
         "ledger_append_seals",
         "ledger_begin_close",
         "ledger_begin_sealing",
+        "ledger_check",
+        "ledger_check_sums",
         "ledger_close_account",
         "ledger_finish_close",
         "ledger_fold",
@@ -166,6 +171,7 @@ def test_the_rights_of_the_runtime_role_are_exactly_these(db: None, superuser: p
         "ledger_open_accounts",
         "ledger_post",
         "ledger_post_each",
+        "ledger_record_full_check",
         "ledger_soft_close",
     ]
     assert [name for (name,) in callable_by] == writers

@@ -75,6 +75,12 @@ CORRUPTIONS = {
     ],
     "runtime_role_cannot_write_the_books": ["GRANT INSERT ON ledger_entry TO florin_app"],
     "seals_cover_history": ["UPDATE ledger_transaction SET memo = 'x' WHERE reference = 'r1'"],
+    "reversals_stay_within_the_original": [
+        (
+            "UPDATE ledger_transaction SET kind = 'partial_reversal', reverses_id ="
+            " (SELECT id FROM ledger_transaction WHERE reference = 'r1') WHERE reference = 'r2'"
+        )
+    ],
     "reversal_negates": [
         (
             "UPDATE ledger_entry SET amount = amount + 1 WHERE transaction_id ="
@@ -110,6 +116,10 @@ MORE = {
     ),
     "moved to another book": (
         "UPDATE ledger_transaction SET book_id = book_id + 1000 WHERE reference = 'r1'",
+        "entry_has_its_transaction",
+    ),
+    "posted at another time": (
+        "UPDATE ledger_transaction SET posted_at = posted_at + interval '1 day' WHERE reference = 'r1'",
         "entry_has_its_transaction",
     ),
     "moved in time": (

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from django.core.management.base import BaseCommand
-from django.db import connection, transaction
 
-from ledger import invariants as books
-from payments import invariants
+from config import seam
+from ledger.checking import UNVERIFIED_COUNTED, Watermark
+from payments import verification
 
 
 class Command(BaseCommand):
@@ -24,36 +23,45 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one line of JSON")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """Check in one read-only snapshot, so that payments that move meanwhile raise no false alarm."""
-        inside = connection.in_atomic_block
-        snapshot: AbstractContextManager[None] = nullcontext() if inside else transaction.atomic()
-        with snapshot:
-            if not inside:
-                with connection.cursor() as cursor:
-                    cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            violations = books.violations()
-            findings = invariants.check()
-            checked = invariants.counts()
-        violations = [*violations, *findings.violations]
-        checked["checks"] = len(books.names()) + len(invariants.names())
+        """Check, and print what was found and how far the books were verified as they grew."""
+        report = verification.verify_everything(now=seam.now(), actor="check:verify_books")
+        violations, mark = report.violations, report.watermark
         if options["json"]:
             self.stdout.write(
                 json.dumps(
                     {
                         "ok": not violations,
-                        "checked": checked,
+                        "checked": report.checked,
                         "violations": [{"check": v.check, "detail": v.detail} for v in violations],
-                        "warnings": [{"check": w.check, "detail": w.detail} for w in findings.warnings],
+                        "warnings": [{"check": w.check, "detail": w.detail} for w in report.warnings],
+                        "verified": {
+                            "through_entry": mark.entry_id,
+                            "at": mark.checked_at.isoformat() if mark.checked_at else None,
+                            "transactions": mark.transactions,
+                            "entries": mark.entries,
+                            "unverified_transactions": mark.unverified,
+                        },
                     }
                 )
             )
         else:
             for violation in violations:
                 self.stdout.write(self.style.ERROR(f"{violation.check}: {violation.detail}"))
-            for warning in findings.warnings:
+            for warning in report.warnings:
                 self.stdout.write(self.style.WARNING(f"{warning.check}: {warning.detail}"))
+            self.stdout.write(_as_they_grew(mark))
             verdict = f"{len(violations)} violations" if violations else "The books agree"
-            rows = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in checked.items())
+            rows = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in report.checked.items())
             self.stdout.write(f"{verdict} ({rows}).")
         if violations:
             raise SystemExit(1)
+
+
+def _as_they_grew(mark: Watermark) -> str:
+    if mark.checked_at is None:
+        return "Not verified as they grew yet: no sweeper has run."
+    more = "or more" if mark.unverified >= UNVERIFIED_COUNTED else "transactions"
+    return (
+        f"Verified as they grew: through entry {mark.entry_id} at {mark.checked_at:%Y-%m-%d %H:%M:%S} UTC;"
+        f" {mark.unverified} {more} wait."
+    )
