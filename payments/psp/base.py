@@ -33,6 +33,7 @@ class ObjectKind(StrEnum):
     SESSION = "session"  # Stripe: Checkout Session
     SAVED_METHOD = "saved_method"  # Stripe: SetupIntent
     REFUND = "refund"
+    DISPUTE = "dispute"
 
 
 class ObjectStatus(StrEnum):
@@ -76,6 +77,38 @@ class MethodDetails:
     last4: str = ""
 
 
+class DisputeStage(StrEnum):
+    """Where a dispute stands. In an inquiry no money has moved; it may become a dispute, also after it was closed."""
+
+    INQUIRY_OPEN = "inquiry_open"
+    INQUIRY_REVIEW = "inquiry_review"
+    INQUIRY_CLOSED = "inquiry_closed"
+    NEEDS_RESPONSE = "needs_response"
+    UNDER_REVIEW = "under_review"
+    LOST = "lost"
+    WON = "won"
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeFacts:
+    """What the PSP says of a dispute and of the money that moved because of it. Amounts in our minor units.
+
+    The four amounts only ever grow. They are counted in `money_currency`, which is empty while nothing has moved and
+    names every currency (`EUR+USD`) when there are several: then the amounts mean nothing.
+    """
+
+    stage: DisputeStage
+    reason: str = ""
+    network_reason: str = ""
+    taken_minor: int = 0
+    returned_minor: int = 0
+    cost_minor: int = 0  # what the PSP charged for the dispute
+    cost_returned_minor: int = 0
+    money_currency: str = ""
+    evidence_due_at: datetime | None = None
+    evidence_count: int = 0  # how often evidence was handed in
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """What the PSP says an object is now. Amounts in our minor units (ISO 4217 exponents)."""
@@ -90,12 +123,13 @@ class Snapshot:
     failure: Failure | None = None
     next_action: NextAction | None = None
     method: MethodDetails | None = None
-    charge_psp_id: str = ""  # of a session: the charge object it pays; of a refund: the charge it refunds
+    charge_psp_id: str = ""  # of a session: the charge it pays; of a refund or a dispute: the charge it is about
     customer: str = ""
     payment_method: str = ""  # the reusable method of a saved-method object
     url: str = ""  # where a hosted session is paid
     created_at: datetime | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    dispute: DisputeFacts | None = None  # given with every dispute
 
 
 class ErrorCode(StrEnum):
@@ -206,6 +240,7 @@ class NotificationRef:
     created_at: datetime
     metadata: Mapping[str, str] = field(default_factory=dict)
     snapshot: Snapshot | None = None
+    charge_psp_id: str = ""  # of a dispute: the charge it is about
 
 
 class NotificationRejected(Exception):  # it is a verdict, not a fault

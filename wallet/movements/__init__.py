@@ -6,7 +6,7 @@ Each verb builds a `Movement`; `record` posts any number of them in one round tr
 idempotent: recording the same movement again writes nothing.
 """
 
-from wallet.movements.disputes import lose_dispute, open_dispute, win_dispute
+from wallet.movements.disputes import lose_dispute, open_dispute, regain_dispute, win_dispute
 from wallet.movements.exchange import convert, psp_convert, realise_fx, unconvert
 from wallet.movements.heading import Heading, Movement, Share
 from wallet.movements.payouts import (
@@ -42,6 +42,7 @@ __all__ = [
     "realise_fx",
     "record",
     "refund_returned",
+    "regain_dispute",
     "release",
     "request_refund",
     "reserve_payout",

@@ -43,6 +43,28 @@ def win_dispute(heading: Heading, *, psp_account: str, seller: UUID, share: Shar
     )
 
 
+def regain_dispute(
+    heading: Heading, *, psp_account: str, seller: UUID, share: Share, fee: int, loss: int, cost: int
+) -> Movement:
+    """Take money back that was given up: the bank changed its mind after the dispute was lost.
+
+    The seller has its `share` again (by the accounts that it goes to), the platform `fee` of its income and its `loss`.
+    """
+    book, currency = heading.book_id, heading.currency
+    return movement(
+        TransactionKind.REGAIN_DISPUTE,
+        heading,
+        (Side.DEBIT, chart.psp_clearing(book, psp_account, currency), share.total + fee + loss + cost),
+        (Side.CREDIT, chart.dispute_fees(book, currency), cost),
+        (Side.CREDIT, chart.seller(book, seller, "pending", currency), share.pending),
+        (Side.CREDIT, chart.seller(book, seller, "available", currency), share.available),
+        (Side.CREDIT, chart.seller(book, seller, "debt", currency), share.debt),
+        (Side.CREDIT, chart.platform_fees(book, currency), fee),
+        (Side.CREDIT, chart.chargeback_loss(book, currency), loss),
+        seller=seller,
+    )
+
+
 def lose_dispute(heading: Heading, *, psp_account: str, seller: UUID, reserved: int, fee: int, loss: int) -> Movement:
     """Give the money up: the seller's `reserved` share, `fee` of the platform's income, the rest as our loss."""
     book, currency = heading.book_id, heading.currency

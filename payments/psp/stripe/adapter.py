@@ -223,6 +223,8 @@ class StripeAdapter:
                 return self._fetched(kind, lambda: self._v1.setup_intents.retrieve(psp_id))
             case ObjectKind.REFUND:
                 return self._fetched(kind, lambda: self._v1.refunds.retrieve(psp_id))
+            case ObjectKind.DISPUTE:
+                return self._fetched(kind, lambda: self._v1.disputes.retrieve(psp_id))
 
     def find(self, kind: ObjectKind, operation_id: str, near: datetime, charge_psp_id: str = "") -> Result:
         """Look for the object that an operation created; `near` is when its first request was sent."""

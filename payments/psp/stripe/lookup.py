@@ -28,6 +28,7 @@ RESOURCES: Final = {
     ObjectKind.SESSION: "checkout.sessions",
     ObjectKind.SAVED_METHOD: "setup_intents",
     ObjectKind.REFUND: "refunds",
+    ObjectKind.DISPUTE: "disputes",
 }
 
 
@@ -87,6 +88,8 @@ def _page(wire: Wire, kind: ObjectKind, since: int, cursor: str, charge_psp_id: 
             if cursor:
                 refunds["starting_after"] = cursor
             return lambda: wire.v1.refunds.list(refunds)
+        case ObjectKind.DISPUTE:
+            raise AssertionError("a dispute is opened by the buyer's bank, never by an operation of ours")
 
 
 def _objects(answer: Answer) -> Iterator[Json]:

@@ -38,6 +38,7 @@ _FAMILIES: Final = {
     "setup_intent.": ("setup_intent", ObjectKind.SAVED_METHOD),
     "refund.": ("refund", ObjectKind.REFUND),
     "charge.refund.": ("refund", ObjectKind.REFUND),
+    "charge.dispute.": ("dispute", ObjectKind.DISPUTE),
 }
 
 
@@ -94,6 +95,7 @@ class StripeNotifications:
             created_at=created_at,
             metadata=texts(shown, "metadata"),
             snapshot=_snapshot(kind, psp_id, shown),
+            charge_psp_id=reference(shown, "payment_intent") if kind is ObjectKind.DISPUTE else "",
         )
 
 

@@ -10,6 +10,7 @@ from typing import Final
 from payments.psp.base import Failure, MethodDetails, NextAction, ObjectKind, ObjectStatus, Snapshot
 from payments.psp.failures import FailureCode, failure_of
 from payments.psp.stripe.currencies import from_stripe
+from payments.psp.stripe.disputes import dispute_snapshot
 from payments.psp.stripe.fields import (
     Json,
     UnexpectedFormError,
@@ -184,6 +185,7 @@ TRANSLATORS: Final[dict[ObjectKind, Callable[[Json], Snapshot]]] = {
     ObjectKind.SESSION: session_snapshot,
     ObjectKind.SAVED_METHOD: saved_method_snapshot,
     ObjectKind.REFUND: refund_snapshot,
+    ObjectKind.DISPUTE: dispute_snapshot,
 }
 
 
