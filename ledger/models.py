@@ -69,6 +69,7 @@ class TransactionKind(models.TextChoices):
     OPEN_DISPUTE = "open_dispute"
     WIN_DISPUTE = "win_dispute"
     LOSE_DISPUTE = "lose_dispute"
+    REGAIN_DISPUTE = "regain_dispute"
     RESERVE_PAYOUT = "reserve_payout"
     CANCEL_PAYOUT = "cancel_payout"
     FUND_PAYOUT = "fund_payout"

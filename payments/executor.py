@@ -17,7 +17,7 @@ from django.db import connection, transaction
 from django.db.models import prefetch_related_objects
 
 from config import seam
-from payments import doorbell, notifications, psp_calls, settlement, work
+from payments import dispute_watch, doorbell, notifications, psp_calls, settlement, work
 from payments.breaker import note_health
 from payments.models import Charge, PaymentEvent, PspAccount, PspOperation
 from payments.models.bulk import by_id, read_rows
@@ -89,6 +89,8 @@ def claim(limit: int) -> list[Call]:
                     psp_calls.of_charge(charge)
                     for charge in Charge.objects.filter(id__in=polls).select_related("psp_account")
                 )
+        if len(calls) < limit:
+            calls.extend(dispute_watch.claim(limit - len(calls)))
     calls.extend(notifications.claim(limit, now=now))
     return calls
 

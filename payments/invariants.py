@@ -36,6 +36,7 @@ _NAMES = {
     "ORDER": _written("ord", "o.public_id"),
     "CHARGE": _written("chg", "c.public_id"),
     "REFUND": _written("rfd", "r.public_id"),
+    "DISPUTE": _written("dsp", "d.public_id"),
     "SELLER": _written("sel", "s.public_id"),
     # Every account that a wallet should have, by code: computed once per wallet and part, then joined by equality.
     "WALLET_ACCOUNTS": Template(
@@ -86,9 +87,14 @@ _CHECKS: dict[str, str] = {
                SELECT r.book_id, 'settle_refund:' || $REFUND FROM payments_refund r WHERE r.status <> 'pending'
                 UNION ALL
                SELECT r.book_id, 'refund_returned:' || $REFUND FROM payments_refund r WHERE r.status = 'failed'
+                UNION ALL
+               SELECT d.book_id, v.verb || ':' || $DISPUTE || ':' || p.position
+                 FROM payments_disputepart p JOIN payments_dispute d ON d.id = p.dispute_id
+                CROSS JOIN unnest(ARRAY['open_dispute', 'win_dispute', 'lose_dispute', 'regain_dispute']) AS v (verb)
                ) x ON x.book_id = t.book_id AND x.reference = t.reference
          WHERE x.reference IS NULL
-           AND t.kind IN ('settle_charge', 'late_success', 'settle_refund', 'refund_returned')""",
+           AND t.kind IN ('settle_charge', 'late_success', 'settle_refund', 'refund_returned', 'open_dispute',
+                          'win_dispute', 'lose_dispute', 'regain_dispute')""",
     "flags_follow_status": """
         SELECT 'order ' || o.id || ' is ' || o.status || ', ledger_updated ' || o.ledger_updated
                || ', wallet_updated ' || o.wallet_updated || ', captured ' || o.captured_minor
@@ -160,7 +166,8 @@ _CHECKS: dict[str, str] = {
         SELECT x.machine || ' ' || x.id || ' is ' || x.status || ', its history says ' || coalesce(h.target, 'nothing')
           FROM (SELECT 'payments_paymentorder' AS machine, id, status FROM payments_paymentorder UNION ALL
                 SELECT 'payments_charge', id, status FROM payments_charge UNION ALL
-                SELECT 'payments_refund', id, status FROM payments_refund) x
+                SELECT 'payments_refund', id, status FROM payments_refund UNION ALL
+                SELECT 'payments_dispute', id, status FROM payments_dispute) x
           LEFT JOIN (SELECT DISTINCT ON (machine, object_id) machine, object_id, target FROM payments_transition
                       ORDER BY machine, object_id, id DESC) h ON h.machine = x.machine AND h.object_id = x.id
          WHERE coalesce(h.target <> x.status, NOT EXISTS (
@@ -193,7 +200,83 @@ _CHECKS: dict[str, str] = {
          UNION ALL
         SELECT 'refund ' || r.id || ' mixes books' FROM payments_refund r JOIN payments_charge c ON c.id = r.charge_id
           LEFT JOIN payments_paymentorder o ON o.id = r.order_id
-         WHERE c.book_id <> r.book_id OR o.book_id <> r.book_id""",
+         WHERE c.book_id <> r.book_id OR o.book_id <> r.book_id
+         UNION ALL
+        SELECT 'dispute ' || d.id || ' mixes books' FROM payments_dispute d JOIN payments_charge c ON c.id = d.charge_id
+          LEFT JOIN payments_disputepart p ON p.dispute_id = d.id LEFT JOIN payments_paymentorder o ON o.id = p.order_id
+         WHERE c.book_id <> d.book_id OR c.psp_account_id <> d.psp_account_id OR o.book_id <> d.book_id""",
+    # Each part of a dispute has one posting for each thing that happened to its money, over exactly that money.
+    "dispute_is_posted_once": """
+        SELECT 'dispute ' || d.id || ' is ' || d.status || ', part ' || p.position || ' took ' || p.amount_minor
+               || ', returned ' || p.returned_minor || ', lost ' || p.lost_minor || ', regained ' || p.regained_minor
+               || '; the books have ' || coalesce(x.opened || ', ' || x.won || ', ' || x.lost || ', ' || x.regained, '-')
+          FROM payments_disputepart p
+          JOIN payments_dispute d ON d.id = p.dispute_id
+          JOIN payments_pspaccount a ON a.id = d.psp_account_id
+         CROSS JOIN LATERAL (SELECT CASE WHEN p.position = 1 THEN d.cost_minor ELSE 0 END AS cost,
+                                    CASE WHEN p.position = 1 THEN d.cost_returned_minor ELSE 0 END AS cost_back,
+                                    $DISPUTE || ':' || p.position AS subject) c
+         CROSS JOIN LATERAL (
+               SELECT coalesce(sum(e.amount) FILTER (WHERE t.kind = 'open_dispute' AND e.side = 'C'
+                          AND b.code LIKE 'psp:%:clearing:%'), 0) AS opened,
+                      coalesce(sum(e.amount) FILTER (WHERE t.kind = 'open_dispute' AND e.side = 'D'
+                          AND b.code LIKE 'psp:%:dispute_held:%'), 0) AS held,
+                      coalesce(sum(e.amount) FILTER (WHERE t.kind = 'open_dispute' AND e.side = 'C'
+                          AND b.code LIKE 'seller:%:reserved:%'), 0) AS reserved,
+                      coalesce(sum(e.amount) FILTER (WHERE t.kind = 'win_dispute' AND e.side = 'D'
+                          AND b.code LIKE 'psp:%:clearing:%'), 0) AS won,
+                      coalesce(sum(e.amount) FILTER (WHERE t.kind = 'lose_dispute' AND e.side = 'C'
+                          AND b.code LIKE 'psp:%:dispute_held:%'), 0) AS lost,
+                      coalesce(sum(e.amount) FILTER (WHERE t.kind = 'regain_dispute' AND e.side = 'D'
+                          AND b.code LIKE 'psp:%:clearing:%'), 0) AS regained
+                 FROM ledger_transaction t JOIN ledger_entry e ON e.transaction_id = t.id
+                 JOIN ledger_account b ON b.id = e.account_id
+                WHERE t.book_id = d.book_id AND t.reference IN (
+                      'open_dispute:' || c.subject, 'win_dispute:' || c.subject, 'lose_dispute:' || c.subject,
+                      'regain_dispute:' || c.subject)) x
+         WHERE (x.opened, x.held, x.reserved, x.lost) IS DISTINCT FROM
+               (p.amount_minor + c.cost, p.amount_minor, p.pending_minor + p.available_minor + p.debt_minor,
+                p.lost_minor)
+            OR x.won + x.regained <> p.returned_minor + p.regained_minor + c.cost_back
+            OR (x.regained > 0) < (p.regained_minor > 0)""",
+    "dispute_equals_its_parts": """
+        SELECT 'dispute ' || d.id || ' is ' || d.status || ', took ' || d.taken_minor || ', returned '
+               || d.returned_minor || ', lost ' || d.lost_minor || ', regained ' || d.regained_minor
+               || '; its parts took ' || coalesce(x.taken, 0)
+          FROM payments_dispute d
+          LEFT JOIN (SELECT dispute_id, sum(amount_minor) AS taken, sum(returned_minor) AS returned,
+                            sum(lost_minor) AS lost, sum(regained_minor) AS regained
+                       FROM payments_disputepart GROUP BY dispute_id) x ON x.dispute_id = d.id
+         WHERE (d.taken_minor, d.returned_minor, d.lost_minor, d.regained_minor) IS DISTINCT FROM
+               (coalesce(x.taken, 0), coalesce(x.returned, 0), coalesce(x.lost, 0), coalesce(x.regained, 0))
+            OR d.status IN ('won', 'lost', 'inquiry_closed')
+               AND d.taken_minor <> d.returned_minor + d.lost_minor
+            OR d.status = 'won' AND d.taken_minor > 0 AND d.returned_minor + d.regained_minor = 0
+            OR d.status NOT IN ('won', 'lost') AND d.returned_minor + d.lost_minor > 0""",
+    # What a PSP holds is what open disputes took, account by account.
+    "held_is_of_open_disputes": """
+        SELECT 'PSP account ' || x.account || ' holds ' || coalesce(sum(x.held), 0) || ' ' || x.currency
+               || ', open disputes took ' || coalesce(sum(x.open), 0)
+          FROM (SELECT a.id AS account, b.currency,
+                       CASE e.side WHEN 'D' THEN e.amount ELSE -e.amount END AS held, 0 AS open
+                  FROM payments_pspaccount a
+                  JOIN ledger_account b ON b.book_id = a.book_id
+                       AND b.code = 'psp:' || a.code || ':dispute_held:' || b.currency
+                  JOIN ledger_entry e ON e.account_id = b.id
+                 UNION ALL
+                SELECT d.psp_account_id, d.currency, 0, d.taken_minor - d.returned_minor - d.lost_minor
+                  FROM payments_dispute d WHERE d.taken_minor > 0) x
+         GROUP BY x.account, x.currency HAVING coalesce(sum(x.held), 0) <> coalesce(sum(x.open), 0)""",
+    "disputed_is_of_disputes": """
+        SELECT 'order ' || o.id || ' says ' || o.disputed_minor || ' disputed, its disputes ' || coalesce(x.disputed, 0)
+          FROM payments_paymentorder o
+          LEFT JOIN (SELECT order_id, sum(amount_minor - returned_minor - regained_minor) AS disputed
+                       FROM payments_disputepart GROUP BY order_id) x ON x.order_id = o.id
+         WHERE o.disputed_minor <> coalesce(x.disputed, 0) OR o.fee_disputed_minor > o.disputed_minor""",
+    # An open dispute is asked about by ourselves too: its notifications may be lost.
+    "open_dispute_is_watched": """
+        SELECT 'dispute ' || id || ' is ' || status || ' and nobody asks about it' FROM payments_dispute
+         WHERE status IN ('inquiry_open', 'inquiry_review', 'needs_response', 'under_review') AND due_at IS NULL""",
     # What a seller has is what its orders earned, and what other movements did since.
     "wallet_holds_what_was_earned": """
         SELECT 'seller ' || s.id || ' earned ' || coalesce(x.earned, 0) || ' ' || x.currency
@@ -242,6 +325,7 @@ _CHECKS: dict[str, str] = {
                SELECT 'operation' AS what, id, due_at, lease_until FROM payments_pspoperation UNION ALL
                SELECT 'notification', id, due_at, lease_until FROM payments_pspnotification UNION ALL
                SELECT 'poll of charge', id, due_at, lease_until FROM payments_charge UNION ALL
+               SELECT 'poll of dispute', id, due_at, lease_until FROM payments_dispute UNION ALL
                SELECT 'expiry of payment', id, expiry_due_at, NULL FROM payments_paymentevent) x,
                (SELECT florin_now() AS now) n
          WHERE greatest(x.due_at, x.lease_until) < n.now - interval '$STUCK' AND x.due_at IS NOT NULL""",
@@ -266,6 +350,13 @@ _WARNINGS: dict[str, str] = {
     "payouts_stopped": """
         SELECT 'book ' || book_id || ' pays nothing out since ' || since || ': ' || reason || ', ' || detail
           FROM payments_payoutstop WHERE lifted_at IS NULL""",
+    "dispute_in_quarantine": """
+        SELECT 'dispute ' || id || ' contradicts our records: ' || quarantine_reason FROM payments_dispute
+         WHERE quarantined_at IS NOT NULL""",
+    "dispute_without_answer": """
+        SELECT 'dispute ' || id || ' must be answered by ' || evidence_due_at FROM payments_dispute
+         WHERE status IN ('inquiry_open', 'needs_response') AND evidence_status IN ('none', 'refused')
+           AND evidence_due_at < florin_now() + interval '3 days'""",
     "unknown_outcome": """
         SELECT 'operation ' || id || ' ' || kind || ' is unknown since ' || first_sent_at
           FROM payments_pspoperation WHERE state = 'UNKNOWN' AND (parameters ->> 'escalated')::boolean""",
@@ -281,6 +372,7 @@ _COUNTED = {
     "orders": "payments_paymentorder",
     "charges": "payments_charge",
     "refunds": "payments_refund",
+    "disputes": "payments_dispute",
     "operations": "payments_pspoperation",
     "notifications": "payments_pspnotification",
     "transitions": "payments_transition",

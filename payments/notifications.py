@@ -14,7 +14,7 @@ from uuid import UUID
 from django.db import transaction
 
 from ledger.ids import parse_public_id
-from payments import doorbell, psp_calls, retries, work
+from payments import dispute_watch, doorbell, psp_calls, retries, work
 from payments.models import Charge, PspAccount, PspNotification, PspOperation, Refund
 from payments.models.bulk import update_rows
 from payments.psp.base import NotificationRef, ObjectKind
@@ -32,6 +32,7 @@ def store(account: PspAccount, ref: NotificationRef, payload: Mapping[str, Any],
                 type=ref.type,
                 object_kind=str(ref.kind or ""),
                 object_psp_id=ref.psp_id,
+                charge_psp_id=ref.charge_psp_id[:255],
                 payload=dict(payload),
                 psp_created_at=ref.created_at,
                 received_at=now,
@@ -60,11 +61,21 @@ def claim(limit: int, *, now: datetime) -> list[Call]:
         rows = list(PspNotification.objects.filter(id__in=[item.id for item in claims]).order_by("id"))
         charges = _charges_of(rows)
         refunds = _refunds_of(rows)
+        noticed = dispute_watch.look_up(rows)
         found: dict[int, Charge] = {}
         asked: dict[int, Refund] = {}
+        about: dict[tuple[int, str], dispute_watch.Notice] = {}
         for row in rows:
             charge = charges.get(row.pk)
-            if row.pk in refunds:
+            notice = noticed.get(row.pk)
+            if notice is not None:
+                about.setdefault(notice.key, notice)
+                if notice.is_known:
+                    _finish(row, "dispute looked up", now=now)
+                else:
+                    # Nothing else would ask again if the call is lost: it stays until the dispute is known.
+                    _wait(row, now=now)
+            elif row.pk in refunds:
                 asked[refunds[row.pk].pk] = refunds[row.pk]
                 _finish(row, "refund looked up", now=now)
             elif charge is not None:
@@ -77,9 +88,11 @@ def claim(limit: int, *, now: datetime) -> list[Call]:
         update_rows(rows, ("processed_at", "result", "due_at", "lease_until", "dead_at"))
         open_charges = [charge for charge in found.values() if charge.status not in _ENDED]
         Charge.objects.filter(id__in=[charge.pk for charge in open_charges]).update(due_at=now + _REPEAT_AFTER, tries=0)
+        dispute_watch.ask_soon(about.values(), at=now + _REPEAT_AFTER)
     return [
         *(psp_calls.of_charge(charge) for charge in open_charges),
         *(psp_calls.of_refund(refund) for refund in asked.values()),
+        *(notice.call() for notice in about.values()),
     ]
 
 

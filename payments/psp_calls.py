@@ -55,12 +55,14 @@ class Call:
     fence: int = 0
     sent_before: bool = False
     charge_status: str = ""
+    about_dispute: bool = False
 
     def report(self, result: Result) -> Report:
         """Turn the answer into what settlement takes."""
         return Report(
-            self.event_id, self.charge_id, result, self.operation_id, self.fence, self.sent_before, self.charge_status
-        )
+            self.event_id, self.charge_id, result, self.operation_id, self.fence, self.sent_before, self.charge_status,
+            self.about_dispute,
+        )  # fmt: skip
 
 
 def adapter_of(account: PspAccount) -> Adapter:
@@ -146,6 +148,12 @@ def of_refund(refund: Refund) -> Call:
     psp_id, charge = refund.psp_id or "", refund.charge
     run = _with_adapter(charge.psp_account, lambda adapter: lambda: adapter.fetch(ObjectKind.REFUND, psp_id))
     return Call(charge.psp_account_id, charge.event_id, charge.pk, run)
+
+
+def of_dispute(charge: Charge, psp_id: str) -> Call:
+    """Build the call that asks where a dispute of a charge stands."""
+    run = _with_adapter(charge.psp_account, lambda adapter: lambda: adapter.fetch(ObjectKind.DISPUTE, psp_id))
+    return Call(charge.psp_account_id, charge.event_id, charge.pk, run, about_dispute=True)
 
 
 def _charge_of_session(adapter: Adapter, session_id: str) -> Result:

@@ -23,6 +23,8 @@ from payments import checkout_links
 from payments.drafts import DraftOrder, DraftPayment
 from payments.models import (
     Charge,
+    Dispute,
+    DisputePart,
     FeePlan,
     Merchant,
     PaymentEvent,
@@ -164,6 +166,57 @@ def charge(row: Charge, event: PaymentEvent, orders: Iterable[PaymentOrder], acc
         "next_action": row.next_action,
         "failure": row.failure and _failure(row.failure),
         "created_at": timestamp(row.created_at),
+    }
+
+
+def dispute(
+    row: Dispute,
+    charge: Charge,
+    event: PaymentEvent,
+    parts: Sequence[DisputePart],
+    orders: Mapping[int, PaymentOrder],
+    *,
+    sellers: Mapping[int, UUID],
+) -> Object:
+    """Show a dispute with what of it falls on which order; `sellers` maps the orders' seller ids to public ids."""
+    currency = row.currency_id
+    return {
+        "id": public_id("dsp", row.public_id),
+        "object": "dispute",
+        "payment": public_id("pay", event.public_id),
+        "checkout_id": event.checkout_id,
+        "charge": public_id("chg", charge.public_id),
+        "psp_id": row.psp_id,
+        "status": str(row.status),
+        "reason": row.reason,
+        "network_reason": row.network_reason or None,
+        "amount": format_minor(row.amount_minor, currency),
+        "amount_taken": format_minor(row.taken_minor, currency),
+        "amount_returned": format_minor(row.returned_minor + row.regained_minor, currency),
+        "fee": format_minor(row.cost_minor - row.cost_returned_minor, currency),
+        "currency": currency,
+        "payment_orders": [_dispute_part(part, orders[part.order_id], currency, sellers) for part in parts],
+        "evidence_due_by": row.evidence_due_at and timestamp(row.evidence_due_at),
+        "evidence": {
+            "status": str(row.evidence_status),
+            "submitted_at": row.evidence_at and timestamp(row.evidence_at),
+            "message": row.evidence_message or None,
+        },
+        "needs_attention": row.quarantined_at is not None,
+        "opened_at": timestamp(row.opened_at),
+        "closed_at": row.closed_at and timestamp(row.closed_at),
+        "version": row.version,
+    }
+
+
+def _dispute_part(part: DisputePart, order: PaymentOrder, currency: str, sellers: Mapping[int, UUID]) -> Object:
+    return {
+        "id": public_id("ord", order.public_id),
+        "seller": public_id("sel", sellers[order.seller_id]),
+        "amount": format_minor(part.amount_minor, currency),
+        "amount_returned": format_minor(part.returned_minor + part.regained_minor, currency),
+        "seller_share": format_minor(part.seller_minor, currency),
+        "platform_share": format_minor(part.fee_minor + part.excess_minor, currency),
     }
 
 

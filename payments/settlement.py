@@ -19,7 +19,7 @@ from django_fsm import TransitionNotAllowed
 from ledger.errors import LedgerError
 from payments import doorbell, outbox, representations, work
 from payments.appliers import batch as batches
-from payments.appliers import charges, operations, refunds, statuses
+from payments.appliers import charges, disputes, operations, refunds, statuses
 from payments.appliers.batch import Batch, PspMismatch, Report
 from payments.models import PaymentEvent, PaymentOrder, PspOperation
 from payments.models.bulk import StaleRows
@@ -87,7 +87,8 @@ def _put_off(report: Report, reason: str, *, now: datetime) -> None:
 
 def _apply(reports: Sequence[Report], *, now: datetime, claim_next: bool) -> list[tuple[PspOperation, Claim]]:
     with transaction.atomic():
-        batch = batches.lock((report.event_id for report in reports), now=now)
+        about_disputes = any(report.about_dispute for report in reports)
+        batch = batches.lock((report.event_id for report in reports), now=now, disputes=about_disputes)
         before = statuses_of(batch)
         for report in reports:
             _apply_one(batch, report)
@@ -116,6 +117,9 @@ def _apply_one(batch: Batch, report: Report) -> None:
             operations.apply(batch, operation, report)
         elif report.result.snapshot is not None and report.result.snapshot.kind == ObjectKind.REFUND:
             refunds.apply_by_psp_id(batch, report.result.snapshot)
+        elif report.about_dispute:
+            if report.result.snapshot is not None and report.charge_id is not None:
+                disputes.apply(batch, batch.charges[report.charge_id], report.result.snapshot)
         elif report.charge_id is not None and report.result.snapshot is not None:
             # Nobody holds the operation any more (or there is none), but what the PSP said of the charge still counts.
             charge = batch.charges[report.charge_id]

@@ -82,6 +82,16 @@ def claim_polls(limit: int) -> list[Claim]:
         return [Claim(*row) for row in cursor.fetchall()]
 
 
+def claim_dispute_polls(limit: int) -> list[Claim]:
+    """Claim disputes that are due to be asked about."""
+    again = f"{settings.POLL_AFTER_SECONDS} seconds"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT * FROM payments_claim_dispute_polls(%s, %s::interval, %s::interval)", [limit, _lease(), again]
+        )
+        return [Claim(*row) for row in cursor.fetchall()]
+
+
 def claim_notifications(limit: int) -> list[Claim]:
     """Claim stored notifications that are due."""
     with connection.cursor() as cursor:

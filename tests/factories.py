@@ -22,6 +22,7 @@ from payments.encryption import seal
 from payments.models import (
     ApiKey,
     Charge,
+    Dispute,
     FeePlan,
     FixedFee,
     Merchant,
@@ -277,6 +278,25 @@ class RefundFactory(DjangoModelFactory[Refund]):
     currency_id = factory.SelfAttribute("charge.currency_id")
     amount_minor = factory.SelfAttribute("charge.amount_minor")
     created_at = NOW
+
+
+class DisputeFactory(DjangoModelFactory[Dispute]):
+    """A dispute of a whole charge that waits for an answer; no money has moved yet."""
+
+    class Meta:
+        model = Dispute
+
+    public_id = factory.LazyFunction(seam.new_uuid)
+    charge = factory.SubFactory(ChargeFactory)
+    book = factory.SelfAttribute("charge.book")
+    psp_account = factory.SelfAttribute("charge.psp_account")
+    psp_id = factory.Sequence(lambda n: f"du_{n}")
+    currency_id = factory.SelfAttribute("charge.currency_id")
+    amount_minor = factory.SelfAttribute("charge.amount_minor")
+    opened_at = NOW
+    created_at = NOW
+    updated_at = NOW
+    due_at = NOW
 
 
 class PspOperationFactory(DjangoModelFactory[PspOperation]):

@@ -10,6 +10,8 @@ from operator import attrgetter
 from uuid import UUID
 
 from config import seam
+from payments.appliers import cases
+from payments.appliers.cases import Case
 from payments.models import Charge, PaymentEvent, PaymentOrder, PspAccount, PspOperation, Refund
 from payments.models.bulk import by_id, read_rows, update_rows
 from payments.outbox import Fact
@@ -43,6 +45,7 @@ class Report:
     fence: int = 0
     sent_before: bool = False
     charge_status: str = ""
+    about_dispute: bool = False
 
 
 @dataclass(slots=True)
@@ -72,6 +75,8 @@ class Batch:
     touched_events: set[int] = field(default_factory=set)
     next: list[PspOperation] = field(default_factory=list)
     decisions: list[tuple[Owner, Decision]] = field(default_factory=list)
+    cases: list[Case] = field(default_factory=list)
+    announcements: list[Callable[[], list[Fact]]] = field(default_factory=list)
     _charges: dict[int, list[Charge]] = field(init=False)
     _orders: dict[int, list[PaymentOrder]] = field(init=False)
     _operations: dict[int, list[PspOperation]] = field(init=False)
@@ -98,6 +103,9 @@ class Batch:
         for owner, decision in self.decisions:
             decision(held[owner])
         self.decisions.clear()
+        for announcement in self.announcements:
+            self.facts.extend(announcement())
+        self.announcements.clear()
 
     def changed_events(self) -> list[PaymentEvent]:
         """Return the checkouts of which a column changed since they were locked, by id."""
@@ -140,10 +148,11 @@ def _by_event[Row: (Charge, PaymentOrder, PspOperation)](rows: Iterable[Row], or
 _SELLER = "(SELECT s.public_id FROM payments_seller s WHERE s.id = t.seller_id) AS seller_public_id"
 
 
-def lock(event_ids: Iterable[int], *, now: datetime) -> Batch:
+def lock(event_ids: Iterable[int], *, now: datetime, disputes: bool = False) -> Batch:
     """Lock checkouts and everything below them, in the documented order, and re-read it.
 
-    event < charge < order < refund < operation; a fixed number of statements. Balances are locked later, by posting.
+    event < charge < order < refund < dispute < operation; a fixed number of statements. Disputes only when they are
+    asked for: most batches are about none. Balances are locked later, by posting.
     """
     ids = sorted(set(event_ids))
     events = by_id(read_rows(PaymentEvent, "id", ids, lock=True))
@@ -157,8 +166,9 @@ def lock(event_ids: Iterable[int], *, now: datetime) -> Batch:
         order.event, order.charge = events[order.event_id], charges[order.charge_id]
         sellers[order.seller_id] = order.__dict__["seller_public_id"]
     refunds = by_id(read_rows(Refund, "charge_id", charges, lock=True))
+    found = cases.lock(charges) if disputes else []
     operations = by_id(read_rows(PspOperation, "event_id", ids, lock=True, where="t.closed_at IS NULL"))
-    return Batch(now, events, charges, orders, refunds, operations, sellers)
+    return Batch(now, events, charges, orders, refunds, operations, sellers, cases=found)
 
 
 _CHARGE_COLUMNS = (
@@ -166,8 +176,9 @@ _CHARGE_COLUMNS = (
     "method_details", "due_at", "tries",
 )  # fmt: skip
 _ORDER_COLUMNS = (
-    "charge", "status", "fee_minor", "captured_minor", "pending_minor", "capture_requested_minor", "failure",
-    "method_details", "ledger_updated", "wallet_updated", "succeeded_at", "updated_at",
+    "charge", "status", "fee_minor", "captured_minor", "disputed_minor", "fee_disputed_minor", "pending_minor",
+    "capture_requested_minor", "failure", "method_details", "ledger_updated", "wallet_updated", "succeeded_at",
+    "updated_at",
 )  # fmt: skip
 _OPERATION_COLUMNS = (
     "parameters", "state", "outcome", "key_generation", "error_code", "error_message", "psp_request_id", "closed_at",
@@ -189,6 +200,7 @@ def write(batch: Batch) -> None:
     update_rows([batch.orders[i] for i in sorted(batch.changed_orders)], _ORDER_COLUMNS)
     update_rows([batch.refunds[i] for i in sorted(batch.changed_refunds)], ("status", "psp_id"))
     _insert_refunds(batch.new_refunds)
+    cases.write(batch.cases)
     if batch.new_operations:
         PspOperation.objects.bulk_create(batch.new_operations)
     update_rows([batch.operations[i] for i in sorted(batch.changed_operations)], _OPERATION_COLUMNS)

@@ -1,5 +1,6 @@
 """The tables of payments, by noun."""
 
+from payments.models.disputes import Dispute, DisputePart
 from payments.models.machines import AllowedTransition, Transition
 from payments.models.messages import IdempotencyRecord, OutboxMessage, PspNotification, RequestNonce
 from payments.models.operations import PspOperation
@@ -12,6 +13,8 @@ __all__ = [
     "AllowedTransition",
     "ApiKey",
     "Charge",
+    "Dispute",
+    "DisputePart",
     "FeePlan",
     "FixedFee",
     "IdempotencyRecord",

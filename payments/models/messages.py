@@ -18,6 +18,7 @@ class PspNotification(models.Model):
     type = models.CharField(max_length=100)
     object_kind = models.CharField(max_length=20, blank=True)
     object_psp_id = models.CharField(max_length=255, blank=True)
+    charge_psp_id = models.CharField(max_length=255, blank=True, db_default="", default="")
     payload = models.JSONField()
     psp_created_at = models.DateTimeField()
     received_at = models.DateTimeField(db_default=Now())

@@ -247,6 +247,8 @@ class PaymentOrder(Machine):
     # Of the refunded amount, what the platform gave back of its fee; and what open and lost disputes took.
     fee_refunded_minor = models.BigIntegerField(db_default=0)
     disputed_minor = models.BigIntegerField(db_default=0)
+    # Of the disputed amount, what the platform bears by its fee.
+    fee_disputed_minor = models.BigIntegerField(db_default=0)
     # What of this order is in the seller's pending account: all such parts together are that account's balance.
     pending_minor = models.BigIntegerField(db_default=0)
     capture_requested_minor = models.BigIntegerField(null=True)
@@ -291,6 +293,10 @@ class PaymentOrder(Machine):
                 name="pending_is_within_the_sellers_share",
             ),
             models.CheckConstraint(condition=Q(disputed_minor__gte=0), name="disputed_is_not_negative"),
+            models.CheckConstraint(
+                condition=Q(fee_disputed_minor__gte=0, fee_disputed_minor__lte=F("fee_minor")),
+                name="fee_disputed_is_within_fee",
+            ),
             models.CheckConstraint(
                 condition=Q(released_at__isnull=True) | Q(pending_minor=0, release_due_at__isnull=True),
                 name="released_order_has_nothing_pending",

@@ -49,7 +49,10 @@ def report(sandbox: Sandbox, scope: str | None) -> Json:
             for refund in store.all(one, "refund")
         ]
         answer["disputes"] += [
-            _part(dispute, "id", "charge", "payment_intent", "amount", "currency", "status", "reason", "created")
+            {
+                **_part(dispute, "id", "charge", "payment_intent", "amount", "currency", "status", "reason", "created"),
+                "net": sum(transaction["net"] for transaction in dispute["balance_transactions"]),
+            }
             for dispute in store.all(one, "dispute")
         ]
         answer["transfers"] += [

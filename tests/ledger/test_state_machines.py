@@ -11,7 +11,7 @@ from django.db import DatabaseError, connection, transaction
 from django_fsm import TransitionNotAllowed
 
 from payments import invariants
-from payments.models import AllowedTransition, Charge, PaymentOrder, Refund, Transition
+from payments.models import AllowedTransition, Charge, Dispute, PaymentOrder, Refund, Transition
 from payments.models.machines import Machine, edges
 from tests import factories
 from tests.database import Clone
@@ -22,6 +22,7 @@ FACTORIES: dict[type[Machine], Any] = {
     PaymentOrder: factories.PaymentOrderFactory,
     Charge: factories.ChargeFactory,
     Refund: factories.RefundFactory,
+    Dispute: factories.DisputeFactory,
 }
 MACHINES = list(FACTORIES)
 # What else a row needs to be in a state, because of its other constraints.

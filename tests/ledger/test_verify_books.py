@@ -14,7 +14,7 @@ from django.db import connection, transaction
 
 from config import seam
 from payments import cancellations, captures, invariants
-from payments.models import Charge, PspOperation
+from payments.models import Charge, Dispute, PspOperation
 from tests.sandbox_process import sandbox_psp
 from tests.shop import Shop, shop
 
@@ -32,14 +32,20 @@ def story(shop: Shop) -> Shop:
     shop.buy(1999, currency="JPY")
     held = shop.buy(1000, 500, capture="manual")
     late = shop.buy(1000, token="pm_sandbox_late_success", method_types=())
+    disputed = {decision: shop.buy(1500, 300) for decision in ("", "won", "lost")}
     shop.work()
     first, second = shop.orders(held)
     captures.capture(held.pk, {first.pk: 333, second.pk: 0}, now=seam.now())
     cancellations.cancel(late.pk, reason="cancelled", now=seam.now())
     shop.settle_down()
     shop.psp.advance(60)
+    for decision, event in disputed.items():
+        dispute = shop.psp.control("disputes", payment_intent=Charge.objects.get(event=event).psp_id)
+        if decision:
+            shop.psp.control(f"disputes/{dispute['id']}/close", status=decision)
     shop.notify()
     shop.settle_down()
+    assert sorted(Dispute.objects.values_list("status", flat=True)) == ["lost", "needs_response", "won"]
     assert Charge.objects.get(event=late).status == Charge.Status.LATE_SUCCESS
     shop.reset_time()
     return shop
@@ -60,8 +66,9 @@ def test_a_sound_story_verifies(story: Shop) -> None:
     report = json.loads(printed)
     assert (code, report["ok"], report["violations"]) == (0, True, [])
     checked = report["checked"]
-    assert (checked["payments"], checked["orders"], checked["transactions"]) == (8, 11, 8)
-    assert checked["checks"] >= 28
+    assert (checked["payments"], checked["orders"], checked["transactions"]) == (11, 17, 24)
+    assert (checked["disputes"], checked["refunds"]) == (3, 1)
+    assert checked["checks"] >= 33
     code, printed = verify()
     assert code == 0
     assert printed.splitlines()[-1].startswith("The books agree (")
@@ -123,6 +130,7 @@ CORRUPTIONS: dict[str, list[str]] = {
         f"UPDATE payments_paymentorder SET status = 'CANCELLED' WHERE id = {PAID}",
         "UPDATE ledger_transaction SET reference = reference || 'x' WHERE kind = 'settle_refund'",
         f"UPDATE payments_charge SET status = 'CANCELLED' WHERE id = {LATE}",
+        "DELETE FROM payments_disputepart WHERE position = 1",
     ],
     "flags_follow_status": [
         f"UPDATE payments_paymentorder SET ledger_updated = false, wallet_updated = false WHERE id = {PAID}",
@@ -180,6 +188,7 @@ CORRUPTIONS: dict[str, list[str]] = {
         "UPDATE payments_seller SET book_id = book_id + 1000",
         "UPDATE payments_pspaccount SET book_id = book_id + 1000",
         "UPDATE payments_refund SET book_id = book_id + 1000",
+        "UPDATE payments_dispute SET book_id = book_id + 1000",
         "UPDATE payments_pspoperation SET book_id = book_id + 1000",
     ],
     "wallet_holds_what_was_earned": [
@@ -192,6 +201,33 @@ CORRUPTIONS: dict[str, list[str]] = {
         "UPDATE payments_paymentorder SET pending_minor = 0",
         "UPDATE ledger_balance SET credits = credits + 1 WHERE credits > 0",
     ],
+    "dispute_is_posted_once": [
+        "DELETE FROM ledger_transaction WHERE kind = 'open_dispute'",
+        "DELETE FROM ledger_transaction WHERE kind = 'win_dispute'",
+        "DELETE FROM ledger_transaction WHERE kind = 'lose_dispute'",
+        "UPDATE ledger_transaction SET reference = reference || 'x' WHERE kind = 'win_dispute'",
+        "UPDATE payments_dispute SET cost_minor = cost_minor + 1",
+        "UPDATE payments_disputepart SET amount_minor = amount_minor + 1, excess_minor = excess_minor + 1",
+        "UPDATE payments_disputepart SET pending_minor = pending_minor - 1, fee_minor = fee_minor + 1",
+    ],
+    "dispute_equals_its_parts": [
+        "UPDATE payments_dispute SET taken_minor = taken_minor + 1",
+        "UPDATE payments_dispute SET status = 'won' WHERE status = 'needs_response'",
+        "UPDATE payments_dispute SET status = 'needs_response' WHERE status = 'lost'",
+        "UPDATE payments_dispute SET status = 'won' WHERE status = 'lost'",
+        "DELETE FROM payments_disputepart WHERE position = 2",
+    ],
+    "held_is_of_open_disputes": [
+        "UPDATE payments_dispute SET taken_minor = taken_minor - 1 WHERE status = 'needs_response'",
+        "UPDATE payments_dispute SET lost_minor = 0 WHERE status = 'lost'",
+        "UPDATE ledger_account SET code = 'x' || code WHERE code LIKE 'psp:%:dispute_held:%'",
+    ],
+    "disputed_is_of_disputes": [
+        "UPDATE payments_paymentorder SET disputed_minor = disputed_minor + 1 WHERE disputed_minor > 0",
+        f"UPDATE payments_paymentorder SET disputed_minor = 5 WHERE id = {PAID}",
+        "DELETE FROM payments_disputepart WHERE lost_minor > 0",
+    ],
+    "open_dispute_is_watched": ["UPDATE payments_dispute SET due_at = NULL"],
     "wallet_has_its_accounts": ["DELETE FROM ledger_account WHERE code LIKE 'seller:%:debt:EUR'"],
     "terminal_status_is_published_once": [
         "DELETE FROM payments_outboxmessage WHERE type = 'payment.succeeded'",

@@ -156,6 +156,8 @@ def test_a_body_of_another_form_is_refused(body: bytes) -> None:
         ("setup_intent.succeeded", "setup_intent", ObjectKind.SAVED_METHOD),
         ("refund.updated", "refund", ObjectKind.REFUND),
         ("charge.refund.updated", "refund", ObjectKind.REFUND),
+        ("charge.dispute.created", "dispute", ObjectKind.DISPUTE),
+        ("charge.dispute.funds_reinstated", "dispute", ObjectKind.DISPUTE),
         ("payment_intent.succeeded", "charge", None),
         ("charge.succeeded", "charge", None),
         ("payout.paid", "payout", None),
@@ -175,6 +177,11 @@ def test_a_refunded_charge_points_to_the_intent_that_it_belongs_to() -> None:
     assert (ref.kind, ref.psp_id, ref.snapshot) == (ObjectKind.CHARGE, "pi_1", None)
     alone = READER.parse(event("charge.refunded", {"object": "charge", "id": "ch_1", "payment_intent": None}))
     assert (alone.kind, alone.psp_id) == (None, "ch_1")
+
+
+def test_a_dispute_names_the_intent_that_it_is_about() -> None:
+    ref = READER.parse(event("charge.dispute.closed", {"object": "dispute", "id": "du_1", "payment_intent": "pi_1"}))
+    assert (ref.kind, ref.psp_id, ref.charge_psp_id) == (ObjectKind.DISPUTE, "du_1", "pi_1")
 
 
 type Delivery = tuple[dict[str, str], bytes]

@@ -28,12 +28,14 @@ NAMES = {
     ObjectKind.SESSION: "checkout.session",
     ObjectKind.SAVED_METHOD: "setup_intent",
     ObjectKind.REFUND: "refund",
+    ObjectKind.DISPUTE: "dispute",
 }
 CLASSES = {
     ObjectKind.CHARGE: stripe.PaymentIntent,
     ObjectKind.SESSION: stripe.checkout.Session,
     ObjectKind.SAVED_METHOD: stripe.SetupIntent,
     ObjectKind.REFUND: stripe.Refund,
+    ObjectKind.DISPUTE: stripe.Dispute,
 }
 INTENT: dict[str, Any] = {
     "object": "payment_intent",
@@ -55,11 +57,22 @@ SESSION: dict[str, Any] = {
     "created": 1,
 }
 REFUND: dict[str, Any] = {"object": "refund", "id": "re_1", "status": "succeeded", "currency": "eur", "amount": 5}
+DISPUTE: dict[str, Any] = {
+    "object": "dispute",
+    "id": "du_1",
+    "status": "lost",
+    "currency": "eur",
+    "amount": 5,
+    "created": 1,
+    "payment_intent": "pi_1",
+    "balance_transactions": [],
+}
 OBJECTS = {
     ObjectKind.CHARGE: INTENT,
     ObjectKind.SESSION: SESSION,
     ObjectKind.SAVED_METHOD: SETUP,
     ObjectKind.REFUND: REFUND,
+    ObjectKind.DISPUTE: DISPUTE,
 }
 
 
