@@ -19,8 +19,8 @@ def _allowed_transitions() -> str:
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("ledger", "0008_regain_dispute"),
-        ("payments", "0004_money_back"),
+        ("ledger", "0009_regain_dispute"),
+        ("payments", "0005_runs"),
     ]
 
     operations = [
@@ -174,6 +174,6 @@ class Migration(migrations.Migration):
             model_name="disputepart",
             constraint=models.CheckConstraint(condition=models.Q(("lost_minor__gte", 0), ("regained_minor__gte", 0), ("returned_minor__gte", 0), ("regained_minor__lte", models.F("lost_minor")), ("amount_minor__gte", django.db.models.expressions.CombinedExpression(models.F("returned_minor"), "+", models.F("lost_minor")))), name="dispute_part_gives_back_no_more_than_it_took"),
         ),
-        migrations.RunSQL(load("0005/disputes")),
+        migrations.RunSQL(load("0006/disputes")),
         migrations.RunSQL(_allowed_transitions()),
     ]

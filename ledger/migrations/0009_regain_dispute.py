@@ -7,9 +7,9 @@ from ledger.sql import load
 
 
 class Migration(migrations.Migration):
-    dependencies = [("ledger", "0007_seals")]
+    dependencies = [("ledger", "0008_checking")]
 
     operations = [
-        migrations.RunSQL(load("0008/regain_dispute")),
+        migrations.RunSQL(load("0009/regain_dispute")),
         migrations.AlterField("transaction", "kind", models.CharField(choices=TransactionKind.choices, max_length=32)),
     ]
