@@ -209,10 +209,9 @@ _CHECKS: dict[str, str] = {
     "dispute_is_posted_once": """
         SELECT 'dispute ' || d.id || ' is ' || d.status || ', part ' || p.position || ' took ' || p.amount_minor
                || ', returned ' || p.returned_minor || ', lost ' || p.lost_minor || ', regained ' || p.regained_minor
-               || '; the books have ' || coalesce(x.opened || ', ' || x.won || ', ' || x.lost || ', ' || x.regained, '-')
+               || '; the books have ' || x.opened || ', ' || x.won || ', ' || x.lost || ', ' || x.regained
           FROM payments_disputepart p
           JOIN payments_dispute d ON d.id = p.dispute_id
-          JOIN payments_pspaccount a ON a.id = d.psp_account_id
          CROSS JOIN LATERAL (SELECT CASE WHEN p.position = 1 THEN d.cost_minor ELSE 0 END AS cost,
                                     CASE WHEN p.position = 1 THEN d.cost_returned_minor ELSE 0 END AS cost_back,
                                     $DISPUTE || ':' || p.position AS subject) c
