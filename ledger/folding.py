@@ -45,3 +45,11 @@ def tail() -> Tail:
     with connection.cursor() as cursor:
         cursor.execute("SELECT transactions, oldest FROM ledger_tail()")
         return Tail(*cursor.fetchone())
+
+
+def folded_at() -> datetime | None:
+    """Return when the mark was moved last; `None` before the first time."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT folded_at FROM ledger_fold_mark")
+        found: datetime | None = cursor.fetchone()[0]
+        return found

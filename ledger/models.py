@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from functools import reduce
 from operator import or_
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
@@ -321,3 +322,27 @@ class CheckRun(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} check through entry {self.through_entry}"
+
+
+class Period(models.Model):
+    """A month or a year of a book, from soft close on. The functions of `ledger/periods.py` write it."""
+
+    class Status(models.TextChoices):
+        SOFT_CLOSED = "soft_closed"
+        CLOSING = "closing"
+        CLOSED = "closed"
+
+    book = models.ForeignKey(Book, models.PROTECT, db_index=False)
+    starts_at = models.DateTimeField(null=True)
+    ends_at = models.DateTimeField()
+    status = models.CharField(max_length=11, choices=Status)
+    may_post = ArrayField(models.CharField(max_length=128))
+    changed_at = models.DateTimeField()
+    changed_by = models.CharField(max_length=128)
+
+    class Meta:
+        managed = False  # made by ledger/sql/0003/periods.sql, with a column that Django has no type for
+        permissions = [("close_periods", "Can close periods")]
+
+    def __str__(self) -> str:
+        return f"{self.book_id} until {self.ends_at}"

@@ -6,14 +6,19 @@ A fact that comes too late is posted at the first open instant and keeps its own
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, connection, transaction
 
+from ledger.errors import PeriodOrder
+from ledger.models import Period
 from ledger.posting import refusal
+
+_PAUSE_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +54,35 @@ def finish_close(period_id: int, *, actor: str, now: datetime) -> bool:
     return bool(_call("ledger_finish_close(%s, %s, %s)", period_id, now, actor))
 
 
-def balances(period_id: int) -> list[Balance]:
+def finish_within(period_id: int, *, seconds: float, actor: str, now: datetime) -> bool:
+    """Call `finish_close` until it says yes, each time in a transaction of its own; give up after `seconds`.
+
+    Not to be called in a transaction: that would itself be one that is still running.
+    """
+    ends = time.monotonic() + seconds
+    while True:
+        with transaction.atomic():
+            if finish_close(period_id, actor=actor, now=now):
+                return True
+        if time.monotonic() >= ends:
+            return False
+        time.sleep(_PAUSE_SECONDS)
+
+
+def require_closing(period_id: int) -> None:
+    """Raise `PeriodOrder` unless the period is being closed."""
+    if not Period.objects.filter(pk=period_id, status=Period.Status.CLOSING).exists():
+        raise PeriodOrder("the period is not being closed")
+
+
+def balances(period_id: int, *, limit: int | None = None) -> list[Balance]:
     """Return the stored trial balance of a closed period, by account code. Sums to zero per currency."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT b.account_id, a.code, a.currency, b.opening, b.movement, b.closing"
             "  FROM ledger_period_balance b JOIN ledger_account a ON a.id = b.account_id"
-            " WHERE b.period_id = %s ORDER BY a.code",
-            [period_id],
+            " WHERE b.period_id = %s ORDER BY a.code LIMIT %s",
+            [period_id, limit],
         )
         return [
             Balance(pk, code, currency, int(opening), int(movement), int(closing))

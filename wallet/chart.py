@@ -95,7 +95,7 @@ def retained(book_id: int, currency: str) -> AccountSpec:
 
 def of_the_platform(book_id: int, code: str) -> AccountSpec | None:
     """Return the account of a code that a book has once per currency, opened or not; `None` for any other code."""
-    for make in (platform_fees, dispute_fees, chargeback_loss, refund_payable, write_off, retained):
+    for make in _OF_THE_PLATFORM:
         spec = make(book_id, code.rpartition(":")[2])
         if spec.code == code and spec.currency in EXPONENTS:
             return spec
@@ -104,3 +104,17 @@ def of_the_platform(book_id: int, code: str) -> AccountSpec | None:
 
 def _recording(book_id: int, code: str, kind: AccountType, currency: str) -> AccountSpec:
     return AccountSpec(book_id, code, kind, currency, PostingMode.RECORDING)
+
+
+_OF_THE_PLATFORM = (
+    platform_fees,
+    dispute_fees,
+    chargeback_loss,
+    fx_clearing,
+    fx_fees,
+    fx_gain_loss,
+    rounding,
+    refund_payable,
+    write_off,
+    retained,
+)

@@ -1,5 +1,5 @@
-"""The ledger in the back office, read-only: books, accounts with statements, transactions with their legs."""
+"""The ledger in the back office: books, accounts, transactions, periods. All that changes is that a period closes."""
 
-from ledger.admin import accounts, books, transactions
+from ledger.admin import accounts, books, periods, transactions
 
-__all__ = ["accounts", "books", "transactions"]
+__all__ = ["accounts", "books", "periods", "transactions"]

@@ -1,9 +1,9 @@
-"""Books in the back office, with their trial balance."""
+"""Books in the back office, with their trial balance and their periods."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import Q
@@ -12,18 +12,23 @@ from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 
 from ledger import balances
-from ledger.admin.reading import Link, ReadOnlyAdmin, Table
+from ledger.admin.periods import SOFT_CLOSE, month_before, shown_status
+from ledger.admin.reading import Link, Table
 from ledger.admin.showing import badge, code, link_to, money, right
-from ledger.models import Book, Mode
+from ledger.admin.steps import Step, SteppingAdmin
+from ledger.models import Book, Mode, Period
+
+PERIODS = 24
 
 
 @admin.register(Book)
-class BookAdmin(ReadOnlyAdmin):
+class BookAdmin(SteppingAdmin):
     """A closed set of accounts."""
 
     list_display = ("name", "in_mode", "created_at")
     list_filter = ("mode",)
-    fields = ("code", "in_mode", "created_at")
+    fields = ("code", "in_mode", "created_at", "soft_closed_before", "closed_before")
+    steps: ClassVar[tuple[Step, ...]] = (SOFT_CLOSE,)
     search_help_text = "Code of a book"
 
     def find(self, term: str) -> Q:
@@ -46,12 +51,28 @@ class BookAdmin(ReadOnlyAdmin):
         name = "ledger_book_trial_balance"
         return [path("<path:object_id>/trial-balance/", view, name=name), *super().get_urls()]
 
-    def links(self, _request: HttpRequest, obj: Book) -> Iterable[Link]:
-        """Lead to the trial balance and the accounts."""
+    def links(self, request: HttpRequest, obj: Book) -> Iterable[Link]:
+        """Lead to the trial balance and the accounts, and to the close of a month for those who may."""
         accounts = reverse("admin:ledger_account_changelist")
-        return (
-            Link("Accounts", f"{accounts}?book={obj.pk}", "account_tree"),
-            Link("Trial balance", reverse("admin:ledger_book_trial_balance", args=[obj.pk]), "balance"),
+        yield Link("Accounts", f"{accounts}?book={obj.pk}", "account_tree")
+        yield Link("Trial balance", reverse("admin:ledger_book_trial_balance", args=[obj.pk]), "balance")
+        yield from super().links(request, obj)
+
+    def tables(self, _request: HttpRequest, obj: Book) -> Iterable[Table]:
+        """Show the last periods."""
+        rows = Period.objects.filter(book=obj).order_by("-ends_at")[:PERIODS]
+        yield Table(
+            "Periods",
+            ("Until the end of", "State", "Changed", "By"),
+            [
+                (
+                    link_to("ledger_period", row.pk, month_before(row.ends_at)),
+                    shown_status(row),
+                    row.changed_at,
+                    row.changed_by,
+                )
+                for row in rows
+            ],
         )
 
     def trial_balance_view(self, request: HttpRequest, object_id: str) -> HttpResponse:

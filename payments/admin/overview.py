@@ -15,9 +15,10 @@ from django.urls import reverse
 from unfold.dataclasses import SearchResult
 
 from config import seam
+from ledger import folding
 from ledger.admin.reading import Table
 from ledger.admin.showing import api_id, code, link
-from ledger.models import Account, Book, Entry, Transaction
+from ledger.models import Account, Book, Entry, Period, Transaction
 from payments import queues
 from payments.admin.finding import payments_named
 from payments.models import (
@@ -33,7 +34,7 @@ from payments.models import (
     Seller,
     Transition,
 )
-from wallet.models import Wallet
+from wallet.models import Proposal, Wallet
 
 LIMIT = 20
 UNKNOWN_FOR = timedelta(minutes=5)
@@ -73,6 +74,8 @@ _MENU: tuple[tuple[str, tuple[tuple[str, str, type[Model]], ...]], ...] = (
             ("Accounts", "account_tree", Account),
             ("Transactions", "receipt_long", Transaction),
             ("Entries", "format_list_numbered", Entry),
+            ("Proposals", "how_to_reg", Proposal),
+            ("Periods", "lock_clock", Period),
         ),
     ),
 )
@@ -114,9 +117,11 @@ def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         tables += [_dead_operations(), _unknown_outcomes()]
     if request.user.has_perm("payments.view_pspnotification"):
         tables.append(_dead_notifications())
+    if request.user.has_perm("wallet.view_proposal"):
+        tables.append(_proposals())
     context["needed"] = [table for table in tables if table.rows]
     context["looked"] = bool(tables)
-    context["tables"] = [*context["needed"], _lags()] if tables else []
+    context["tables"] = [*context["needed"], _lags(), _tail()] if tables else []
     context["title"] = "Overview"
     return context
 
@@ -126,6 +131,35 @@ def _lags() -> Table:
         "Work that is due",
         ("Queue", "Rows due", "Oldest waits for"),
         [(lag.queue, lag.due, f"{lag.oldest_seconds:,.0f} s" if lag.due else "-") for lag in queues.lags()],
+    )
+
+
+def _tail() -> Table:
+    tail, mark = folding.tail(), folding.folded_at()
+    return Table(
+        "Postings on hot accounts that are not folded into their balances yet",
+        ("Transactions", "Oldest", "Folded last"),
+        [(tail.transactions, tail.oldest or "-", mark or "-")],
+    )
+
+
+# Uses index: proposal_awaiting.
+def _proposals() -> Table:
+    rows = Proposal.objects.filter(state=Proposal.State.AWAITING_APPROVAL).select_related("book").order_by("made_at")
+    return Table(
+        "Journals that somebody else has to approve",
+        ("Proposal", "Kind", "Book", "Why", "By", "Since"),
+        [
+            (
+                link(row, api_id("prp", row.public_id)),
+                row.kind.replace("_", " "),
+                row.book.code,
+                row.memo,
+                row.maker,
+                row.made_at,
+            )
+            for row in rows[:LIMIT]
+        ],
     )
 
 

@@ -12,7 +12,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-ROLES = ("viewer", "operator", "admin")
+ROLES = ("viewer", "operator", "approver", "admin")
 _PASSWORD_BYTES = 18
 
 
@@ -28,7 +28,10 @@ class Command(BaseCommand):
             "--role",
             choices=ROLES,
             default="operator",
-            help="viewer: sees; operator (default): may also retry and replay; admin: sees the users too",
+            help=(
+                "viewer: sees; operator (default): may also retry, replay and propose journals;"
+                " approver: may approve them and close periods; admin: all of it, and sees the users"
+            ),
         )
         parser.add_argument("--new-password", action="store_true", help="give an existing user a new password")
         parser.add_argument("--json", action="store_true", help="print one line of JSON")

@@ -1,0 +1,5 @@
+"""Wallets and proposals in the back office."""
+
+from wallet.admin import proposals, wallets
+
+__all__ = ["proposals", "wallets"]
