@@ -6,7 +6,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ("ledger", "0007_seals"),
-        ("payments", "0004_money_back"),
+        ("payments", "0007_approvers"),
     ]
 
     operations = [
