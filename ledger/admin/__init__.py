@@ -1,5 +1,5 @@
-"""The ledger in the back office: books, accounts, transactions, periods. All that changes is that a period closes."""
+"""The ledger in the back office: accounts, transactions, periods, checks. All that changes is that a period closes."""
 
-from ledger.admin import accounts, books, periods, transactions
+from ledger.admin import accounts, books, checks, periods, transactions
 
-__all__ = ["accounts", "books", "periods", "transactions"]
+__all__ = ["accounts", "books", "checks", "periods", "transactions"]

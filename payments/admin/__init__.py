@@ -10,6 +10,7 @@ from payments.admin import (
     orders,
     people,
     refunds,
+    runs,
     sellers,
     transitions,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "orders",
     "people",
     "refunds",
+    "runs",
     "sellers",
     "transitions",
 ]

@@ -15,10 +15,10 @@ from django.urls import reverse
 from unfold.dataclasses import SearchResult
 
 from config import seam
-from ledger import folding
+from ledger import checking, folding
 from ledger.admin.reading import Table
 from ledger.admin.showing import api_id, code, link
-from ledger.models import Account, Book, Entry, Period, Transaction
+from ledger.models import Account, Book, CheckRun, Entry, Period, Transaction
 from payments import queues
 from payments.admin.finding import payments_named
 from payments.models import (
@@ -27,10 +27,12 @@ from payments.models import (
     OutboxMessage,
     PaymentEvent,
     PaymentOrder,
+    PayoutStop,
     PspAccount,
     PspNotification,
     PspOperation,
     Refund,
+    Run,
     Seller,
     Transition,
 )
@@ -38,6 +40,7 @@ from wallet.models import Proposal, Wallet
 
 LIMIT = 20
 UNKNOWN_FOR = timedelta(minutes=5)
+STOPPED = "Payouts are stopped: a sum in the books is wrong"
 
 _MENU: tuple[tuple[str, tuple[tuple[str, str, type[Model]], ...]], ...] = (
     (
@@ -56,6 +59,7 @@ _MENU: tuple[tuple[str, tuple[tuple[str, str, type[Model]], ...]], ...] = (
             ("Notifications", "notifications", PspNotification),
             ("Outbox", "campaign", OutboxMessage),
             ("Transitions", "history", Transition),
+            ("Daily runs", "event_repeat", Run),
         ),
     ),
     (
@@ -76,6 +80,8 @@ _MENU: tuple[tuple[str, tuple[tuple[str, str, type[Model]], ...]], ...] = (
             ("Entries", "format_list_numbered", Entry),
             ("Proposals", "how_to_reg", Proposal),
             ("Periods", "lock_clock", Period),
+            ("Checks", "fact_check", CheckRun),
+            ("Payout stops", "block", PayoutStop),
         ),
     ),
 )
@@ -112,7 +118,13 @@ def frame(_request: HttpRequest) -> dict[str, Any]:
 
 def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Return what the first page shows: what needs a person, if the user may see it."""
-    tables = []
+    tables, after = [], []
+    if request.user.has_perm("payments.view_payoutstop"):
+        tables.append(_payout_stops())
+    if request.user.has_perm("payments.view_run"):
+        tables.append(_dead_runs())
+    if request.user.has_perm("ledger.view_checkrun"):
+        after.append(_verified())
     if request.user.has_perm("payments.view_pspoperation"):
         tables += [_dead_operations(), _unknown_outcomes()]
     if request.user.has_perm("payments.view_pspnotification"):
@@ -121,7 +133,8 @@ def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         tables.append(_proposals())
     context["needed"] = [table for table in tables if table.rows]
     context["looked"] = bool(tables)
-    context["tables"] = [*context["needed"], _lags(), _tail()] if tables else []
+    context["stopped"] = any(table.title == STOPPED for table in context["needed"])
+    context["tables"] = [*context["needed"], _lags(), _tail(), *after] if tables else []
     context["title"] = "Overview"
     return context
 
@@ -157,6 +170,64 @@ def _proposals() -> Table:
                 row.memo,
                 row.maker,
                 row.made_at,
+            )
+            for row in rows[:LIMIT]
+        ],
+    )
+
+
+def _verified() -> Table:
+    mark = checking.watermark()
+    full = CheckRun.objects.filter(kind=CheckRun.Kind.FULL).defer("findings").order_by("-pk").first()
+    return Table(
+        "The books are verified",
+        ("Through entry", "At", "Transactions that wait", "Last full check", "At", "Violations"),
+        [
+            (
+                mark.entry_id,
+                mark.checked_at or "-",
+                mark.unverified,
+                link(full, code(str(full.pk)) if full else ""),
+                full.finished_at if full else "-",
+                full.violations if full else "-",
+            )
+        ],
+    )
+
+
+# Uses index: one_open_payout_stop_per_book.
+def _payout_stops() -> Table:
+    rows = PayoutStop.objects.filter(lifted_at__isnull=True).select_related("book").order_by("pk")
+    return Table(
+        STOPPED,
+        ("Stop", "Book", "Reason", "What was found", "Since"),
+        [
+            (
+                link(row, code(str(row.pk))),
+                link(row.book, code(row.book.code)),
+                row.reason.replace("_", " "),
+                row.detail,
+                row.since,
+            )
+            for row in rows[:LIMIT]
+        ],
+    )
+
+
+# Uses index: run_dead.
+def _dead_runs() -> Table:
+    rows = Run.objects.filter(dead_at__isnull=False).select_related("book").defer("result").order_by("-pk")
+    return Table(
+        "Daily runs that were given up",
+        ("Run", "Period", "Book", "Tries", "Error", "Since"),
+        [
+            (
+                link(row, code(row.kind)),
+                row.period,
+                link(row.book, code(row.book.code if row.book else "")),
+                row.tries,
+                row.error,
+                row.dead_at,
             )
             for row in rows[:LIMIT]
         ],

@@ -1,4 +1,4 @@
-"""A repair in the back office: a page that asks, a POST that calls one function of `payments.repairs`.
+"""A repair in the back office: a page that asks, a POST that calls one function (mostly of `payments.repairs`).
 
 The right to do it is checked on the server for the page and for the POST alike: hiding a button protects
 nothing. What was done is written to the audit trail in the same database transaction: both, or neither.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 from django.contrib import messages
 from django.contrib.admin.models import CHANGE, LogEntry
@@ -26,23 +26,21 @@ from payments.errors import PaymentsError
 OPERATE = "payments.operate_payments"
 
 
-class Run(Protocol):
-    """A function of `payments.repairs`."""
-
-    def __call__(self, key: int, /, *, actor: str, now: Any) -> object: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """What an operator may set in motion: its words, its function, and for which rows it makes sense."""
+    """What an operator may set in motion: its words, its function, and for which rows it makes sense.
+
+    The function takes the row's key, `actor` and `now`; and `note`, if the operator is to say why.
+    """
 
     name: str
     title: str
     question: str
     done: str
     icon: str
-    run: Run
+    run: Callable[..., object]
     applies: Callable[[Any], bool]
+    note: str = ""  # what the operator is asked for in words; empty: nothing
 
 
 class RepairableAdmin(ReadOnlyAdmin):
@@ -77,16 +75,18 @@ class RepairableAdmin(ReadOnlyAdmin):
             return HttpResponseNotAllowed(["GET", "POST"])
         user = request.user.pk
         assert user is not None
+        note = request.POST.get("note", "").strip()
+        why = {"note": note} if self.repair.note else {}
         try:
             with transaction.atomic():
-                self.repair.run(obj.pk, actor=f"user:{request.user.get_username()}", now=seam.now())
+                self.repair.run(obj.pk, actor=f"user:{request.user.get_username()}", now=seam.now(), **why)
                 LogEntry.objects.create(
                     user_id=user,
                     content_type=ContentType.objects.get_for_model(obj),
                     object_id=str(obj.pk),
                     object_repr=self.heading(obj)[:200],
                     action_flag=CHANGE,
-                    change_message=self.repair.title,
+                    change_message=f"{self.repair.title}: {note}" if why else self.repair.title,
                 )
         except PaymentsError as refusal:
             messages.error(request, refusal.message)
