@@ -219,6 +219,15 @@ CATALOGUE: Final[dict[str, Listed]] = {
     "capture_exceeds_authorized": Listed(
         422, "The amount is more than what is held", "Capture at most what was authorized for the order."
     ),
+    # Wallets
+    "insufficient_available_balance": Listed(422, "Less is available", "Take at most what the wallet has available."),
+    "quote_expired": Listed(422, "The quote has expired", "Ask for another one."),
+    "quote_used": Listed(409, "The quote was executed before", "Ask for another one."),
+    "amount_too_small": Listed(422, "Nothing would arrive", "Convert more at once."),
+    "rate_unavailable": Listed(
+        503, "There is no rate of these days", "Load rates (`load_rates`), then repeat the request.", retryable=True
+    ),
+    "statement_too_long": Listed(422, "Too long for one document", "Ask for a shorter period, or for JSON pages."),
     # The books
     "reference_conflict": Listed(
         409, "This reference has other content", "A reference keeps its content: use a new one for something else."

@@ -369,6 +369,36 @@ class WalletStatement(Object):
     next_cursor: str | None
 
 
+class Quote(Object):
+    """What an amount is worth in another currency: worth = received + margin + rounding."""
+
+    id: str
+    object: Literal["quote"]
+    seller: str
+    amount: str
+    currency: str
+    to_currency: str
+    worth: str
+    margin: str
+    margin_basis_points: int
+    rounding: str
+    received: str
+    rate: str
+    rate_exact: str
+    rate_source: str
+    rate_date: str
+    quoted_at: str
+    expires_at: str
+    executed_at: str | None
+
+
+class Quotes(Object):
+    """One page of quotes, newest first."""
+
+    data: list[Quote]
+    next_cursor: str | None
+
+
 class Proposal(Object):
     """A manual journal that somebody proposed."""
 

@@ -111,7 +111,12 @@ def _each_once(value: list[str]) -> list[str]:
     return value
 
 
+def _amount_or_all(value: object) -> object:
+    return value if value == "all" else _amount(value)
+
+
 Amount = Annotated[str, BeforeValidator(_amount), Field(examples=["19.99"])]
+AmountOrAll = Annotated[str, BeforeValidator(_amount_or_all), Field(examples=["19.99", "all"])]
 Currency = Annotated[str, BeforeValidator(_currency), Field(examples=["EUR"])]
 Country = Annotated[str, AfterValidator(_country), Field(examples=["DE"])]
 Email = Annotated[str, StringConstraints(max_length=254), AfterValidator(_email)]
@@ -249,6 +254,17 @@ class NewSeller(Body):
     fee_plan: NewFeePlan | None = None
     payout_schedule: PayoutSchedule = Field(default_factory=PayoutSchedule)
     metadata: Metadata = Field(default_factory=dict)
+
+
+class NewQuote(Body):
+    """Ask what an amount of a wallet is worth in another currency; `all` is what is available now."""
+
+    to_currency: Currency
+    amount: AmountOrAll
+
+
+class Nothing(Body):
+    """A body without fields, or none."""
 
 
 class NewMerchant(Body):

@@ -174,6 +174,19 @@ GET_WALLET_STATEMENT: Final = _operation(
     answers.WalletStatement,
     query=ledger_queries.Period,
 )
+LIST_QUOTES: Final = _operation(
+    "list_quotes", "The quotes of a wallet, newest first", answers.Quotes, query=bodies.Page
+)
+CREATE_QUOTE: Final = _operation(
+    "create_quote",
+    "What an amount is worth in another currency",
+    answers.Quote,
+    status=201,
+    body=bodies.NewQuote,
+    keyed=True,
+)
+GET_QUOTE: Final = _operation("get_quote", "Read a quote", answers.Quote)
+EXECUTE_QUOTE: Final = _operation("execute_quote", "Convert by a quote", answers.Quote, body=bodies.Nothing, keyed=True)
 CREATE_MERCHANT: Final = _operation(
     "create_merchant",
     "Make a merchant",

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from payments.api import (
+    conversions,
     intake,
     ledger_accounts,
     ledger_postings,
@@ -37,6 +38,9 @@ urlpatterns = [
     path("sellers/<str:seller_id>/wallets", sellers.SellerWallets.as_view()),
     path("wallets/<str:wallet_id>/transactions", wallet_adjustments.WalletTransactions.as_view()),
     path("wallets/<str:wallet_id>/statement", wallet_statements.WalletStatement.as_view()),
+    path("wallets/<str:wallet_id>/quotes", conversions.WalletQuotes.as_view()),
+    path("quotes/<str:quote_id>", conversions.QuoteView.as_view()),
+    path("quotes/<str:quote_id>/execute", conversions.ExecuteQuote.as_view()),
     path("merchants", merchants.Merchants.as_view()),
     path("merchants/<str:merchant_id>", merchants.MerchantView.as_view()),
     path("merchants/<str:merchant_id>/psp-accounts/<str:psp>", merchants.MerchantPspAccount.as_view()),

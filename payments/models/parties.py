@@ -34,6 +34,16 @@ class MerchantBook(models.Model):
     fee_plan = models.ForeignKey("FeePlan", models.PROTECT, related_name="+")
     house_seller = models.ForeignKey("Seller", models.PROTECT, null=True, related_name="+")
     default_psp_account = models.ForeignKey("PspAccount", models.PROTECT, null=True, related_name="+")
+    # What the platform keeps when it changes a seller's money into another currency.
+    fx_margin_basis_points = models.SmallIntegerField(db_default=0)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(fx_margin_basis_points__gte=0, fx_margin_basis_points__lte=2000),
+                name="fx_margin_is_0_to_20_percent",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.merchant} ({self.book.mode})"

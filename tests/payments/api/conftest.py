@@ -162,3 +162,10 @@ def problem(response: HttpResponse, status: int, code: str) -> dict[str, Any]:
 def fields(content: dict[str, Any]) -> dict[str, str]:
     """Return the code of each bad field."""
     return {error["field"]: error["code"] for error in content["errors"]}
+
+
+def content(response: HttpResponse, status: int) -> dict[str, Any]:
+    """Return what was answered, which must be of this status."""
+    read: dict[str, Any] = json.loads(response.content)
+    assert response.status_code == status, read
+    return read

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
-from django.http import HttpResponse
 
 from config import seam
 from ledger import accounts, periods
@@ -19,7 +17,7 @@ from payments.api import answers
 from payments.models import ApiKey, IdempotencyRecord
 from tests.factories import Tenant
 from tests.ledger.desk import digests
-from tests.payments.api.conftest import Api, fields, problem
+from tests.payments.api.conftest import Api, content, fields, problem
 from wallet import movements, proposals
 from wallet.legs import DraftLeg
 from wallet.models import Proposal, Wallet
@@ -73,12 +71,6 @@ def nothing_written(db: None) -> Callable[[], None]:
         assert now == before
 
     return check
-
-
-def content(response: HttpResponse, status: int) -> dict[str, Any]:
-    read: dict[str, Any] = json.loads(response.content)
-    assert response.status_code == status, read
-    return read
 
 
 def test_a_key_proposes_and_somebody_else_approves(api: Api, shop: Tenant, body: dict[str, Any]) -> None:
