@@ -26,17 +26,13 @@ class Tail:
 def fold(*, now: datetime) -> int:
     """Fold what can be folded, in steps that commit by themselves outside a transaction; return how many transactions.
 
+    What is dated otherwise than it was posted is folded a second time, into the anchors of effective dates.
+
     Idempotent, and safe beside others: whoever comes second does nothing. Transactions that started before a running
     one wait for it.
     """
-    folded = 0
-    for _ in range(MAX_STEPS):
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT ledger_fold(%s, %s)", [now, TRANSACTIONS_PER_STEP])
-            done: int = cursor.fetchone()[0]
-        folded += done
-        if done < TRANSACTIONS_PER_STEP:
-            break
+    folded = _in_steps("SELECT ledger_fold(%s, %s)", now)
+    _in_steps("SELECT ledger_fold_redated(%s, %s)", now)
     return folded
 
 
@@ -53,3 +49,15 @@ def folded_at() -> datetime | None:
         cursor.execute("SELECT folded_at FROM ledger_fold_mark")
         found: datetime | None = cursor.fetchone()[0]
         return found
+
+
+def _in_steps(statement: str, now: datetime) -> int:
+    folded = 0
+    for _ in range(MAX_STEPS):
+        with connection.cursor() as cursor:
+            cursor.execute(statement, [now, TRANSACTIONS_PER_STEP])
+            done: int = cursor.fetchone()[0]
+        folded += done
+        if done < TRANSACTIONS_PER_STEP:
+            break
+    return folded

@@ -100,6 +100,24 @@ _CHECKS: dict[str, str] = {
           FROM (SELECT account_id, grain, sum(debits) AS debits, sum(credits) AS credits, sum(entries) AS entries
                   FROM ledger_anchor GROUP BY account_id, grain) a FULL JOIN ledger_folded f USING (account_id)
          WHERE (a.debits, a.credits, a.entries) IS DISTINCT FROM (f.debits, f.credits, f.entries)""",
+    "redated_anchors_equal_entries": """
+        SELECT 'account ' || account_id || ' has ' || grain || ' anchors of other dates at ' || starts_at
+               || ' that differ from its entries'
+          FROM (SELECT account_id, grain, starts_at, debits, credits FROM ledger_redated
+                 WHERE debits <> 0 OR credits <> 0) r
+          FULL JOIN (
+               SELECT e.account_id, g.grain, date_trunc(g.grain, d.at, 'UTC') AS starts_at,
+                      coalesce(sum(d.sign * e.amount) FILTER (WHERE e.side = 'D'), 0) AS debits,
+                      coalesce(sum(d.sign * e.amount) FILTER (WHERE e.side = 'C'), 0) AS credits
+                 FROM ledger_redated_mark m
+                 JOIN ledger_transaction t
+                   ON (t.cluster_epoch, t.created_xid, t.id) <= (m.cluster_epoch, m.xid, m.transaction_id)
+                  AND t.effective_at <> t.posted_at
+                 JOIN ledger_entry e ON e.transaction_id = t.id
+                CROSS JOIN (VALUES ('minute'), ('day')) AS g (grain)
+                CROSS JOIN LATERAL (VALUES (e.effective_at, 1), (e.posted_at, -1)) AS d (at, sign)
+                GROUP BY 1, 2, 3) x USING (account_id, grain, starts_at)
+         WHERE (coalesce(r.debits, 0), coalesce(r.credits, 0)) <> (coalesce(x.debits, 0), coalesce(x.credits, 0))""",
     "closed_period_is_as_it_was": """
         SELECT 'account ' || b.account_id || ' closed at ' || b.closing || ' on ' || p.ends_at || ', now it says '
                || ledger_net_at(b.account_id, p.ends_at - interval '1 microsecond', 'effective')
@@ -116,7 +134,7 @@ _CHECKS: dict[str, str] = {
     "runtime_role_cannot_write_the_books": """
         SELECT 'florin_app may ' || p.privilege || ' ' || t.name
           FROM unnest(ARRAY['ledger_account', 'ledger_balance', 'ledger_transaction', 'ledger_entry', 'ledger_folded',
-                             'ledger_anchor', 'ledger_period', 'ledger_period_balance', 'ledger_seal',
+                             'ledger_anchor', 'ledger_redated', 'ledger_period', 'ledger_period_balance', 'ledger_seal',
                              'ledger_seal_key', 'ledger_seal_mark', 'ledger_seal_published', 'ledger_verified',
                              'ledger_check_mark', 'ledger_check_run']) AS t (name),
                unnest(ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) AS p (privilege)

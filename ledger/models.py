@@ -221,7 +221,17 @@ class Transaction(models.Model):
             models.CheckConstraint(condition=Q(leg_count__gte=2), name="transaction_has_two_legs_or_more"),
             models.CheckConstraint(condition=KnownKind(F("kind")), name="transaction_kind_is_known"),
         ]
-        indexes = [models.Index("book", "kind", "posted_at", "id", name="transaction_by_kind")]
+        indexes = [
+            models.Index("book", "kind", "posted_at", "id", name="transaction_by_kind"),
+            models.Index(
+                "book",
+                "kind",
+                "effective_at",
+                "id",
+                condition=~Q(effective_at=F("posted_at")),
+                name="transaction_by_other_date",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.reference}"

@@ -49,28 +49,45 @@ class Statement:
     newer: int | None  # pass as `after` for the page after this one; None: this is the last
 
 
-# One statement, so that the opening balance and the lines are of the same snapshot. A cursor names an entry, whose time
-# is looked up; one that names none is beyond the end that it looks from.
+# One statement, so that the opening balance and the lines are of the same snapshot. The opening balance is
+# materialized, or it would be worked out for each line again. A cursor names an entry, whose time is looked up; one
+# that names none is beyond the end that it looks from.
 _PAGE: Final = """
-WITH place AS MATERIALIZED (
+WITH cursor AS MATERIALIZED (
     SELECT coalesce((SELECT {time} FROM ledger_entry WHERE id = %(after)s),
                     CASE %(after)s WHEN 0 THEN '-infinity' ELSE 'infinity' END::timestamptz) AS after,
            coalesce((SELECT {time} FROM ledger_entry WHERE id = %(before)s),
                     CASE %(before)s WHEN %(end)s THEN 'infinity' ELSE '-infinity' END::timestamptz) AS before
+), place AS MATERIALIZED (
+    SELECT {place} FROM cursor c
 ), {page}, first AS (
     SELECT {time} AS at, id FROM page
     UNION ALL
-    SELECT {edge} FROM place p WHERE NOT EXISTS (SELECT 1 FROM page)
+    SELECT p.at, p.id + %(step)s FROM place p WHERE NOT EXISTS (SELECT 1 FROM page)
     ORDER BY 1, 2 LIMIT 1
+), opening AS MATERIALIZED (
+    SELECT CASE %(normal)s WHEN 'D' THEN 1 ELSE -1 END * {net}(%(account)s, f.at, f.id) AS net FROM first f
 )
-SELECT CASE %(normal)s WHEN 'D' THEN 1 ELSE -1 END * {net}(%(account)s, f.at, f.id),
+SELECT f.net,
        e.side, e.amount, e.id, e.transaction_id, t.public_id, t.kind, t.reference, e.effective_at, e.posted_at
-  FROM first f LEFT JOIN page e ON true LEFT JOIN ledger_transaction t ON t.id = e.transaction_id
+  FROM opening f LEFT JOIN page e ON true LEFT JOIN ledger_transaction t ON t.id = e.transaction_id
  ORDER BY e.{time}, e.id
 """
+# Where a page begins: after the cursor or at the beginning of the period; before the cursor or at the period's end. One
+# position and not two conditions: an index is entered at one of them, and reads up to the other.
+_PLACES: Final = {
+    True: "greatest(c.after, %(since)s::timestamptz) AS at,"
+    " CASE WHEN c.after < %(since)s::timestamptz THEN 0 ELSE %(after)s END AS id",
+    False: "least(c.before, %(until)s::timestamptz) AS at,"
+    " CASE WHEN c.before > %(until)s::timestamptz THEN 0 ELSE %(before)s END AS id",
+}
+_BOUNDS: Final = {
+    True: "({time}, id) > ((SELECT at FROM place), (SELECT id FROM place)) AND {time} < %(until)s",
+    False: "({time}, id) < ((SELECT at FROM place), (SELECT id FROM place)) AND {time} >= %(since)s",
+}
 _RANGE: Final = """
     SELECT id, transaction_id, effective_at, side, amount, posted_at FROM ledger_entry
-     WHERE account_id = %(account)s AND {bound} AND {time} >= %(since)s AND {time} < %(until)s{also}
+     WHERE account_id = %(account)s AND {bound}{also}
      ORDER BY {time} {order}, id {order} LIMIT %(limit)s"""
 # Uses index: entry_by_account (account_id, posted_at, id).
 _POSTED: Final = "page AS ({posted})"
@@ -83,23 +100,13 @@ _EFFECTIVE: Final = """redated AS MATERIALIZED ({redated}
 ), page AS (
     SELECT * FROM redated UNION ALL ({own}) ORDER BY effective_at {order}, id {order} LIMIT %(limit)s
 )"""
-# Where an empty page stands: after the cursor or at the beginning of the period; before the cursor or at its end.
-_EDGES: Final = {
-    True: "greatest(p.after, %(since)s::timestamptz),"
-    " CASE WHEN p.after < %(since)s::timestamptz THEN 0 ELSE %(after)s + 1 END",
-    False: "least(p.before, %(until)s::timestamptz),"
-    " CASE WHEN p.before >= %(until)s::timestamptz AND %(until)s::timestamptz <> 'infinity' THEN 0"
-    " ELSE %(before)s END",
-}
 
 
 def _page_sql(basis: Basis, *, forward: bool) -> str:
     order = "ASC" if forward else "DESC"
-    bound = "({time}, id) > (p.after, %(after)s)" if forward else "({time}, id) < (p.before, %(before)s)"
-    bound = bound.replace("p.after", "(SELECT after FROM place)").replace("p.before", "(SELECT before FROM place)")
 
     def read(time: str, also: str = "") -> str:
-        return _RANGE.format(time=time, bound=bound.format(time=time), order=order, also=also)
+        return _RANGE.format(time=time, bound=_BOUNDS[forward].format(time=time), order=order, also=also)
 
     if basis == "posted":
         time, net, page = "posted_at", "ledger_net_before", _POSTED.format(posted=read("posted_at"))
@@ -112,7 +119,7 @@ def _page_sql(basis: Basis, *, forward: bool) -> str:
             limitless="infinity" if forward else "-infinity",
             order=order,
         )
-    return _PAGE.format(time=time, page=page, edge=_EDGES[forward], net=net)
+    return _PAGE.format(time=time, page=page, place=_PLACES[forward], net=net)
 
 
 _BASES: Final[tuple[Basis, ...]] = ("posted", "effective")
@@ -146,6 +153,7 @@ def statement(
         "since": since or "-infinity",
         "until": until or "infinity",
         "limit": limit + 1,
+        "step": int(forward),
         "normal": str(normal),
     }
     with connection.cursor() as cursor:

@@ -73,6 +73,9 @@ CORRUPTIONS = {
         "ALTER TABLE ledger_balance DROP CONSTRAINT balance_stays_above_its_floor",
         "UPDATE ledger_balance SET floor = 100000 WHERE account_id = {ann}",
     ],
+    "redated_anchors_equal_entries": [
+        "INSERT INTO ledger_redated (account_id, grain, starts_at, debits, credits) VALUES ({cash}, 'day', now(), 1, 0)"
+    ],
     "runtime_role_cannot_write_the_books": ["GRANT INSERT ON ledger_entry TO florin_app"],
     "seals_cover_history": ["UPDATE ledger_transaction SET memo = 'x' WHERE reference = 'r1'"],
     "reversals_stay_within_the_original": [
