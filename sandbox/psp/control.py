@@ -13,6 +13,7 @@ from aiohttp import web
 
 from . import attempts, disputes, payouts, refunds
 from .books import report
+from .currencies import SUPPORTED
 from .errors import Json, RefusalError
 from .events import API_VERSION
 from .faults import REQUEST_KINDS, WEBHOOK_KINDS, FaultError, parse
@@ -112,7 +113,9 @@ class Control:
         return intent
 
     async def open_dispute(self, request: web.Request) -> Json:
-        """`POST /_sandbox/disputes`: {"charge" or "payment_intent", "reason", "amount"}."""
+        """`POST /_sandbox/disputes`: {"charge" or "payment_intent", "reason", "amount", "inquiry", "again",
+        "settled_in"}.
+        """
         given = await _object(request)
         reason = given.get("reason", "fraudulent")
         if reason not in disputes.REASONS:
@@ -125,19 +128,58 @@ class Control:
         amount = given.get("amount")
         if amount is not None and (not isinstance(amount, int) or not 0 < amount <= charge["amount_captured"]):
             raise ControlError("amount is a whole number of minor units within the captured amount")
-        if charge["disputed"] or not charge["captured"]:
-            raise ControlError("the charge is disputed already, or was never captured")
+        if (charge["disputed"] and given.get("again") is not True) or not charge["captured"]:
+            raise ControlError("the charge is disputed already (send again: true), or was never captured")
+        settled_in = given.get("settled_in")
+        if settled_in is not None and settled_in not in SUPPORTED:
+            raise ControlError("settled_in is a currency in lower case")
         with self.sandbox.store.transaction():
-            return disputes.open_dispute(self.sandbox.call(scope), charge, reason=reason, amount=amount)
+            return disputes.open_dispute(
+                self.sandbox.call(scope),
+                charge,
+                reason=reason,
+                amount=amount,
+                inquiry=given.get("inquiry") is True,
+                settled_in=settled_in,
+            )
 
-    async def close_dispute(self, request: web.Request) -> Json:
-        """`POST /_sandbox/disputes/{id}/close`: {"status": "won" or "lost"}."""
-        given = await _object(request)
-        if given.get("status") not in ("won", "lost"):
-            raise ControlError("status is won or lost")
+    async def escalate_dispute(self, request: web.Request) -> Json:
+        """`POST /_sandbox/disputes/{id}/escalate`: an inquiry becomes a dispute."""
         scope, dispute = self._object(request.match_info["id"], "dispute")
         with self.sandbox.store.transaction():
-            disputes.decide(self.sandbox.call(scope), dispute, given["status"])
+            disputes.escalate(self.sandbox.call(scope), dispute)
+        return dispute
+
+    async def reinstate_dispute(self, request: web.Request) -> Json:
+        """`POST /_sandbox/disputes/{id}/reinstate`: {"amount"} comes back after the decision."""
+        given = await _object(request)
+        scope, dispute = self._object(request.match_info["id"], "dispute")
+        amount = given.get("amount")
+        if not isinstance(amount, int) or not 0 < amount <= dispute["amount"]:
+            raise ControlError("amount is a whole number of minor units within the disputed amount")
+        with self.sandbox.store.transaction():
+            disputes.reinstate(self.sandbox.call(scope), dispute, amount)
+        return dispute
+
+    async def close_dispute(self, request: web.Request) -> Json:
+        """`POST /_sandbox/disputes/{id}/close`: {"status": "won", "lost" or "warning_closed", "returned",
+        "fee_returned"}.
+        """
+        given = await _object(request)
+        if given.get("status") not in disputes.ENDS:
+            raise ControlError(f"status is one of {', '.join(disputes.ENDS)}")
+        scope, dispute = self._object(request.match_info["id"], "dispute")
+        returned = given.get("returned")
+        if returned is not None and (not isinstance(returned, int) or not 0 <= returned <= dispute["amount"]):
+            raise ControlError("returned is a whole number of minor units within the disputed amount")
+        with self.sandbox.store.transaction():
+            disputes.decide(
+                self.sandbox.call(scope),
+                dispute,
+                given["status"],
+                returned=returned,
+                fee_returned=given.get("fee_returned") is True,
+            )
         return dispute
 
     async def fail_refund(self, request: web.Request) -> Json:
@@ -267,6 +309,8 @@ def add_routes(router: web.UrlDispatcher, sandbox: Sandbox) -> None:
         ("POST", "payment_intents/{id}/advance", control.advance_intent),
         ("POST", "disputes", control.open_dispute),
         ("POST", "disputes/{id}/close", control.close_dispute),
+        ("POST", "disputes/{id}/escalate", control.escalate_dispute),
+        ("POST", "disputes/{id}/reinstate", control.reinstate_dispute),
         ("POST", "refunds/{id}/fail", control.fail_refund),
         ("POST", "payouts/{id}/advance", control.advance_payout),
         ("GET", "webhooks", control.deliveries),

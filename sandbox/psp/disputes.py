@@ -28,11 +28,24 @@ REASONS: Final = {
     "duplicate": "12.6",
 }
 TIME_TO_ANSWER_SECONDS: Final = 9 * 24 * 3600
-OPEN: Final = ("needs_response", "under_review")
+INQUIRY: Final = ("warning_needs_response", "warning_under_review")
+OPEN: Final = (*INQUIRY, "needs_response", "under_review")
+ENDS: Final = ("won", "lost", "warning_closed")
 
 
-def open_dispute(call: Call, charge: Json, *, reason: str, amount: int | None = None) -> Json:
-    """Open a dispute over a charge: the money and a fee leave the merchant's balance at once."""
+def open_dispute(
+    call: Call,
+    charge: Json,
+    *,
+    reason: str,
+    amount: int | None = None,
+    inquiry: bool = False,
+    settled_in: str | None = None,
+) -> Json:
+    """Open a dispute over a charge: the money and a fee leave the merchant's balance at once.
+
+    An inquiry moves no money. `settled_in` lets the money leave in another currency.
+    """
     amount = amount or charge["amount_captured"]
     card = charge["payment_method_details"].get("card") or {}
     brand = card.get("brand", "visa")
@@ -54,33 +67,59 @@ def open_dispute(call: Call, charge: Json, *, reason: str, amount: int | None = 
             "submission_count": 0,
             "submission_method": "not_submitted",
         },
-        "is_charge_refundable": False,
+        "is_charge_refundable": inquiry,
         "livemode": False,
         "metadata": {},
         "payment_intent": charge["payment_intent"],
         "payment_method_details": {
             "card": {
-                "brand": brand, "case_type": "chargeback", "network": brand,
+                "brand": brand, "case_type": "inquiry" if inquiry else "chargeback", "network": brand,
                 "network_reason_code": REASONS[reason],
             },
             "type": "card",
         },
         "reason": reason,
-        "status": "needs_response",
+        "status": "warning_needs_response" if inquiry else "needs_response",
+        "_": {"settled_in": settled_in or charge["currency"]},
     }  # fmt: skip
-    transaction = _adjust(call, dispute, -amount, fee=dispute_fee(charge["currency"]), category="dispute")
-    dispute["balance_transactions"].append(transaction)
+    if not inquiry:
+        _withdraw(call, dispute)
     call.store.add(call.scope, dispute, parent=charge["id"])
     charge["disputed"] = True
+    # What is only asked about can still be refunded.
+    charge["_"]["dispute_closed"] = inquiry
     call.store.save(charge)
     emit(call, "charge.dispute.created", dispute)
-    emit(call, "charge.dispute.funds_withdrawn", dispute)
+    if not inquiry:
+        emit(call, "charge.dispute.funds_withdrawn", dispute)
     return dispute
 
 
-def _adjust(call: Call, dispute: Json, amount: int, *, fee: int, category: str) -> Json:
+def escalate(call: Call, dispute: Json) -> None:
+    """Let an inquiry become a dispute: now the money leaves."""
+    if dispute["status"] not in (*INQUIRY, "warning_closed"):
+        raise RefusalError(f"This is no inquiry: it is {dispute['status']}.")
+    dispute["status"] = "needs_response"
+    dispute["is_charge_refundable"] = False
+    dispute["payment_method_details"]["card"]["case_type"] = "chargeback"
+    _withdraw(call, dispute)
+    call.store.save(dispute)
+    charge = call.store.get(call.scope, dispute["charge"], "charge")
+    if charge is not None:
+        charge["_"]["dispute_closed"] = False
+        call.store.save(charge)
+    emit(call, "charge.dispute.updated", dispute)
+    emit(call, "charge.dispute.funds_withdrawn", dispute)
+
+
+def _withdraw(call: Call, dispute: Json) -> None:
+    fee = dispute_fee(dispute["currency"])
+    _adjust(call, dispute, -dispute["amount"], fee=fee, category="dispute")
+
+
+def _adjust(call: Call, dispute: Json, amount: int, *, fee: int, category: str) -> None:
     verb = "withdrawal" if amount < 0 else "reversal"
-    return record(
+    transaction = record(
         call.store,
         call.scope,
         source=dispute["id"],
@@ -88,33 +127,52 @@ def _adjust(call: Call, dispute: Json, amount: int, *, fee: int, category: str) 
         category=category,
         amount=amount,
         fee=fee,
-        currency=dispute["currency"],
+        currency=dispute["_"]["settled_in"],
         against=(call.scope, NETWORKS),
         available_on=call.now,
         now=call.now,
         description=f"Chargeback {verb} for {dispute['charge']}",
         fee_description="Dispute fee",
     )
+    dispute["balance_transactions"].append(transaction)
 
 
-def decide(call: Call, dispute: Json, status: str) -> None:
-    """Close a dispute: `won` gives the money back (not the fee), `lost` leaves things as they are."""
-    if dispute["status"] not in OPEN:
+def decide(call: Call, dispute: Json, status: str, *, returned: int | None = None, fee_returned: bool = False) -> None:
+    """Close a dispute: `won` gives the money back (not the fee), `lost` leaves things as they are.
+
+    `returned` is what comes back instead. A lost dispute may be won after all (an appeal).
+    """
+    closed = dispute["status"] not in OPEN
+    if closed and (dispute["status"], status) != ("lost", "won"):
         raise RefusalError(f"This dispute is already closed: it is {dispute['status']}.")
-    charge = call.store.get(call.scope, dispute["charge"], "charge")
+    if (status == "warning_closed") != (dispute["status"] in INQUIRY):
+        raise RefusalError("An inquiry ends as warning_closed, and nothing else does.")
     dispute["status"] = status
+    back = returned if returned is not None else dispute["amount"] if status == "won" else 0
+    if back or fee_returned:
+        _give_back(call, dispute, back, fee_returned=fee_returned)
     if status == "won":
-        dispute["balance_transactions"].append(
-            _adjust(call, dispute, dispute["amount"], fee=0, category="dispute_reversal")
-        )
         dispute["is_charge_refundable"] = True
     call.store.save(dispute)
+    charge = call.store.get(call.scope, dispute["charge"], "charge")
     if charge is not None:
-        charge["_"]["dispute_closed"] = status == "won"
+        charge["_"]["dispute_closed"] = status != "lost"
         call.store.save(charge)
     emit(call, "charge.dispute.closed", dispute)
-    if status == "won":
+    if back:
         emit(call, "charge.dispute.funds_reinstated", dispute)
+
+
+def reinstate(call: Call, dispute: Json, amount: int) -> None:
+    """Give money back later than the decision."""
+    _give_back(call, dispute, amount)
+    call.store.save(dispute)
+    emit(call, "charge.dispute.funds_reinstated", dispute)
+
+
+def _give_back(call: Call, dispute: Json, amount: int, *, fee_returned: bool = False) -> None:
+    fee = -dispute_fee(dispute["currency"]) if fee_returned else 0
+    _adjust(call, dispute, amount, fee=fee, category="dispute_reversal")
 
 
 def open_job(call: Call, target: str, word: str) -> None:
@@ -154,7 +212,7 @@ def update(call: Call) -> Json:
         if params.flag("submit", default=True):
             dispute["evidence_details"]["submission_count"] += 1
             dispute["evidence_details"]["submission_method"] = "manual"
-            dispute["status"] = "under_review"
+            dispute["status"] = "warning_under_review" if dispute["status"] in INQUIRY else "under_review"
     dispute["metadata"] = params.metadata(dispute["metadata"])
     call.store.save(dispute)
     emit(call, "charge.dispute.updated", dispute)

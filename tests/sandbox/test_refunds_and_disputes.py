@@ -116,10 +116,67 @@ def test_a_dispute_is_decided_by_hand(psp: Any, paid: Any, sandbox_psp: SandboxP
     assert "charge.dispute.closed" in names
     assert ("charge.dispute.funds_reinstated" in names) == (status == "won")
     with pytest.raises(AssertionError):
-        sandbox_psp.control(f"disputes/{opened['id']}/close", status="won")
+        sandbox_psp.control(f"disputes/{opened['id']}/close", status="lost")
 
 
 def test_a_dispute_over_a_part_and_accepting_it(psp: Any, paid: Any, sandbox_psp: SandboxPsp) -> None:
     opened = sandbox_psp.control("disputes", charge=paid.latest_charge, amount=700)
     assert psp.disputes.close(opened["id"]).status == "lost"
     assert psp.disputes.retrieve(opened["id"]).amount == 700
+
+
+def test_an_inquiry_takes_nothing_and_can_be_refunded_until_it_is_a_dispute(
+    psp: Any, paid: Any, sandbox_psp: SandboxPsp
+) -> None:
+    opened = sandbox_psp.control("disputes", payment_intent=paid.id, inquiry=True)
+    assert (opened["status"], opened["balance_transactions"]) == ("warning_needs_response", [])
+    assert psp.refunds.create({"payment_intent": paid.id, "amount": 100}).status == "succeeded"
+    assert psp.disputes.update(opened["id"], {"evidence": {"receipt": "file_1"}}).status == "warning_under_review"
+    sandbox_psp.control(f"disputes/{opened['id']}/escalate")
+    dispute = psp.disputes.retrieve(opened["id"])
+    assert (dispute.status, [one.net for one in dispute.balance_transactions]) == ("needs_response", [-3999])
+    with pytest.raises(stripe.InvalidRequestError):
+        psp.refunds.create({"payment_intent": paid.id, "amount": 100})
+    with pytest.raises(AssertionError):
+        sandbox_psp.control(f"disputes/{opened['id']}/escalate")
+
+
+def test_an_inquiry_ends_as_closed_and_a_dispute_does_not(psp: Any, paid: Any, sandbox_psp: SandboxPsp) -> None:
+    opened = sandbox_psp.control("disputes", payment_intent=paid.id, inquiry=True)
+    with pytest.raises(AssertionError):
+        sandbox_psp.control(f"disputes/{opened['id']}/close", status="lost")
+    sandbox_psp.control(f"disputes/{opened['id']}/close", status="warning_closed")
+    again = sandbox_psp.control("disputes", payment_intent=paid.id, again=True)
+    with pytest.raises(AssertionError):
+        sandbox_psp.control(f"disputes/{again['id']}/close", status="warning_closed")
+    assert [one.status for one in psp.disputes.list({"payment_intent": paid.id}).data] == [
+        "needs_response",
+        "warning_closed",
+    ]
+
+
+def test_a_dispute_may_give_back_a_part_later_and_its_fee_and_be_won_after_it_was_lost(
+    psp: Any, paid: Any, sandbox_psp: SandboxPsp, key: str
+) -> None:
+    opened = sandbox_psp.control("disputes", payment_intent=paid.id)
+    sandbox_psp.control(f"disputes/{opened['id']}/close", status="lost")
+    sandbox_psp.control(f"disputes/{opened['id']}/close", status="won", returned=999, fee_returned=True)
+    sandbox_psp.control(f"disputes/{opened['id']}/reinstate", amount=1)
+    amounts = [(one.amount, one.fee) for one in psp.disputes.retrieve(opened["id"]).balance_transactions]
+    assert amounts == [(-1999, 2000), (999, -2000), (1, 0)]
+    assert sandbox_psp.books(key)["disputes"][0]["net"] == -999
+    with pytest.raises(AssertionError):
+        sandbox_psp.control(f"disputes/{opened['id']}/close", status="lost")
+    with pytest.raises(AssertionError):
+        sandbox_psp.control(f"disputes/{opened['id']}/reinstate", amount=5000)
+
+
+def test_the_money_of_a_dispute_may_leave_in_another_currency(
+    psp: Any, paid: Any, sandbox_psp: SandboxPsp, key: str
+) -> None:
+    opened = sandbox_psp.control("disputes", payment_intent=paid.id, settled_in="usd")
+    dispute = psp.disputes.retrieve(opened["id"])
+    assert (dispute.currency, dispute.balance_transactions[0].currency) == ("eur", "usd")
+    assert sandbox_psp.books(key)["balanced"]
+    with pytest.raises(AssertionError):
+        sandbox_psp.control("disputes", payment_intent=paid.id, again=True, settled_in="euros")
