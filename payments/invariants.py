@@ -95,6 +95,14 @@ _CHECKS: dict[str, str] = {
          WHERE x.reference IS NULL
            AND t.kind IN ('settle_charge', 'late_success', 'settle_refund', 'refund_returned', 'open_dispute',
                           'win_dispute', 'lose_dispute', 'regain_dispute')""",
+    # The ledger knows nothing of proposals: whoever posts could post these kinds without one.
+    "manual_journal_was_approved": """
+        SELECT 'transaction ' || t.id || ' ' || t.reference || ' by ' || t.actor || ' was approved by nobody'
+          FROM ledger_transaction t
+         WHERE t.kind IN ('adjust', 'write_off', 'year_end_close', 'reversal', 'partial_reversal')
+           AND NOT EXISTS (SELECT 1 FROM wallet_proposal p
+                            WHERE p.transaction_id = t.id AND p.state = 'approved' AND p.checker = t.actor
+                              AND p.checker <> p.maker)""",
     "flags_follow_status": """
         SELECT 'order ' || o.id || ' is ' || o.status || ', ledger_updated ' || o.ledger_updated
                || ', wallet_updated ' || o.wallet_updated || ', captured ' || o.captured_minor

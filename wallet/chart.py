@@ -102,6 +102,12 @@ def of_the_platform(book_id: int, code: str) -> AccountSpec | None:
     return None
 
 
+def follows_a_flow(code: str) -> bool:
+    """Say whether the balance of an account is that of orders, disputes or payouts, which a manual journal forgets."""
+    words = code.split(":")
+    return (words[0], words[-2:-1]) in _OF_FLOWS
+
+
 def _recording(book_id: int, code: str, kind: AccountType, currency: str) -> AccountSpec:
     return AccountSpec(book_id, code, kind, currency, PostingMode.RECORDING)
 
@@ -118,3 +124,4 @@ _OF_THE_PLATFORM = (
     write_off,
     retained,
 )
+_OF_FLOWS = (("seller", ["pending"]), ("seller", ["reserved"]), ("seller", ["in_transit"]), ("psp", ["dispute_held"]))

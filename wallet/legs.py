@@ -58,6 +58,9 @@ def faults(book_id: int, legs: Sequence[DraftLeg]) -> list[Fault]:
             wrong.append(Fault(f"legs[{place}].amount", "invalid_amount", f"must be between 1 and {MAX_AMOUNT}"))
         if account is None:
             wrong.append(Fault(f"legs[{place}].account", "unknown_account", "no such account in this book"))
+        elif chart.follows_a_flow(leg.account):
+            detail = "its balance is that of orders, disputes or payouts: correct those"
+            wrong.append(Fault(f"legs[{place}].account", "not_supported", detail))
         elif account.currency_id != leg.currency:
             detail = f"the account is in {account.currency_id}"
             wrong.append(Fault(f"legs[{place}].currency", "currency_mismatch", detail))

@@ -16,11 +16,13 @@ from django.urls import reverse
 from config import seam
 from ledger import accounts, periods
 from ledger.models import Account, Side, Transaction
+from payments.models import Seller
 from tests.admin.story import Story
 from tests.ledger.desk import digests
-from wallet import proposals
+from wallet import chart, movements, proposals
 from wallet.legs import DraftLeg
 from wallet.models import Proposal
+from wallet.movements import Heading
 from wallet.proposals import Draft
 
 PROPOSE = "admin:wallet_proposal_propose"
@@ -32,16 +34,18 @@ def _no_remembered_accounts() -> None:
 
 
 @pytest.fixture
-def pending(story: Story) -> str:
-    """Give the account in which a seller of the story has the most money pending."""
-    accounts_of_sellers = Account.objects.filter(book=story.tenant.book, code__contains=":pending:")
-    return accounts_of_sellers.order_by("-balance__credits")[0].code
+def available(story: Story) -> str:
+    """Give the account in which a seller of the story has 1000.00 available."""
+    seller, book = Seller.objects.get(external_id="ada"), story.tenant.book.pk
+    heading = Heading(book, "o1", "EUR", seam.now(), "tests")
+    movements.record([movements.release(heading, seller=seller.public_id, amount=100_000, debt=0)], now=seam.now())
+    return chart.seller(book, seller.public_id, "available", "EUR").code
 
 
 @pytest.fixture
-def proposal(story: Story, pending: str) -> Proposal:
+def proposal(story: Story, available: str) -> Proposal:
     """Give a proposal of 5.00 that somebody else made."""
-    legs = (DraftLeg(pending, Side.DEBIT, 500, "EUR"), DraftLeg("refund:payable:EUR", Side.CREDIT, 500, "EUR"))
+    legs = (DraftLeg(available, Side.DEBIT, 500, "EUR"), DraftLeg("refund:payable:EUR", Side.CREDIT, 500, "EUR"))
     draft = Draft(story.tenant.book.pk, Proposal.Kind.ADJUST, "case-17", legs, "the buyer paid twice", "user:mia")
     return proposals.propose(draft, now=seam.now())[0]
 
@@ -131,9 +135,9 @@ def test_whoever_may_not_decide_is_refused(
 
 @pytest.mark.parametrize("name", ["approve", "reject"])
 def test_not_even_an_administrator_decides_about_their_own(
-    story: Story, pending: str, administrator: Client, name: str
+    story: Story, available: str, administrator: Client, name: str
 ) -> None:
-    administrator.post(reverse(PROPOSE), form(story, (pending, "D", "1.00"), ("write_off:EUR", "C", "1.00")))
+    administrator.post(reverse(PROPOSE), form(story, (available, "D", "1.00"), ("write_off:EUR", "C", "1.00")))
     own = Proposal.objects.get(maker="user:a-admin")
     before = everything()
     assert administrator.get(page(own, name)).status_code == 403
@@ -182,11 +186,11 @@ def test_who_comes_second_is_told(proposal: Proposal, approver: Client) -> None:
 # --- proposing -----------------------------------------------------------------------------------------------------
 
 
-def test_an_operator_proposes_with_a_form_and_nothing_is_posted(story: Story, pending: str, operator: Client) -> None:
+def test_an_operator_proposes_with_a_form_and_nothing_is_posted(story: Story, available: str, operator: Client) -> None:
     assert reverse(PROPOSE) in operator.get(reverse("admin:wallet_proposal_changelist")).content.decode()
     assert operator.get(reverse(PROPOSE)).status_code == 200
     entries = digests(connection)["ledger_entry"]
-    lines = (pending, "D", "3.50"), ("write_off:EUR", "C", "3.50")
+    lines = (available, "D", "3.50"), ("write_off:EUR", "C", "3.50")
     answer = operator.post(reverse(PROPOSE), form(story, *lines, effective_at="2026-11-01 10:00"), follow=True)
     assert "somebody else has to approve" in answer.content.decode()
     made = Proposal.objects.get()
@@ -197,7 +201,7 @@ def test_an_operator_proposes_with_a_form_and_nothing_is_posted(story: Story, pe
         "awaiting_approval",
     )
     assert [(leg["account"], leg["side"], leg["amount"]) for leg in made.legs] == [
-        (pending, "D", 350),
+        (available, "D", 350),
         ("write_off:EUR", "C", 350),
     ]
     assert made.effective_at == datetime(2026, 11, 1, 10, tzinfo=UTC)
@@ -223,9 +227,9 @@ BAD: list[tuple[str, dict[str, str], str]] = [
 
 @pytest.mark.parametrize(("changes", "says"), [row[1:] for row in BAD], ids=[row[0] for row in BAD])
 def test_a_wrong_form_says_what_is_wrong_and_proposes_nothing(
-    story: Story, pending: str, operator: Client, changes: dict[str, str], says: str
+    story: Story, available: str, operator: Client, changes: dict[str, str], says: str
 ) -> None:
-    filled = form(story, (pending, "D", "3.50"), ("write_off:EUR", "C", "3.50"))
+    filled = form(story, (available, "D", "3.50"), ("write_off:EUR", "C", "3.50"))
     before = everything()
     answer = operator.post(reverse(PROPOSE), {**filled, **changes})
     assert answer.status_code == 200

@@ -106,7 +106,7 @@ def playwright() -> Iterator[Any]:
 def office(chromium: Path, committed_db: Clone, tmp_path: Path) -> Iterator[Office]:
     """Run the office as the stack does, on a free port, with the story committed."""
     story = tell(seam.now())
-    passwords = {role: _create(role) for role in ("viewer", "operator")}
+    passwords = {role: _create(role) for role in ("viewer", "operator", "approver")}
     port = free_port()
     program = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)]
     program += ["--no-ws", "--http", "1", "--blocking-threads", "2", "--log-level", "warning"]

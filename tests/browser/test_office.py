@@ -24,6 +24,8 @@ LISTS = (
     "ledger/account",
     "ledger/transaction",
     "ledger/entry",
+    "ledger/period",
+    "wallet/proposal",
     "admin/logentry",
 )
 
@@ -117,6 +119,55 @@ def test_an_operator_retries_a_dead_operation_and_the_audit_trail_says_so(
     assert row == ("UNKNOWN", True, None)
     assert "Retry now" in visit.open("/admin/admin/logentry/")
     visit.shoot("audit-trail")
+    assert visit.troubles == []
+
+
+@pytest.mark.slow
+def test_a_journal_is_proposed_by_one_and_posted_by_another(
+    office: Office, visit: Visit, superuser: psycopg.Connection
+) -> None:
+    visit.sign_in("a-operator", office.passwords["operator"])
+    visit.open("/admin/wallet/proposal/")
+    visit.page.click("text=Propose a journal")
+    visit.page.wait_for_load_state("load")
+    visit.shoot("propose-empty")
+    visit.page.select_option("#id_book", str(office.story.tenant.book.pk))
+    for name, text in {"reference": "case-17", "memo": "a cent too much"}.items():
+        visit.page.fill(f"#id_{name}", text)
+    for row, (account, side, amount) in enumerate((("fees:platform:EUR", "D", "0.01"), ("write_off:EUR", "C", "0.02"))):
+        visit.page.fill(f"#id_form-{row}-account", account)
+        visit.page.select_option(f"#id_form-{row}-side", side)
+        visit.page.fill(f"#id_form-{row}-amount", amount)
+    visit.page.click("button:has-text('Propose')")
+    visit.page.wait_for_load_state("load")
+    assert "unbalanced" in visit.text()
+    visit.shoot("propose-refused")
+    visit.page.fill("#id_form-1-amount", "0.01")
+    visit.page.click("button:has-text('Propose')")
+    visit.page.wait_for_load_state("load")
+    assert "somebody else has to approve it" in visit.text()
+    assert visit.page.locator("a:has-text('Approve')").count() == 0
+    visit.page.context.clear_cookies()
+    visit.sign_in("a-approver", office.passwords["approver"])
+    assert "a cent too much" in visit.text()
+    visit.page.click("text=a cent too much >> xpath=ancestor::tr >> a >> nth=0")
+    visit.page.wait_for_load_state("load")
+    assert "What approval would do" in visit.text()
+    visit.shoot("proposal")
+    visit.page.click("a:has-text('Approve')")
+    visit.page.wait_for_load_state("load")
+    visit.page.fill("#id_note", "seen")
+    visit.shoot("approve-asked")
+    visit.page.click("button:has-text('Approve')")
+    visit.page.wait_for_load_state("load")
+    assert "Approved and posted" in visit.text()
+    visit.open(f"/admin/ledger/book/{office.story.tenant.book.pk}/soft-close/")
+    visit.shoot("close-asked")
+    assert superuser.execute("SELECT state, maker, checker FROM wallet_proposal").fetchone() == (
+        "approved",
+        "user:a-operator",
+        "user:a-approver",
+    )
     assert visit.troubles == []
 
 

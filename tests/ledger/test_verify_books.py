@@ -196,6 +196,10 @@ CORRUPTIONS: dict[str, list[str]] = {
         "UPDATE ledger_balance SET credits = credits + 1, version = version + 1 WHERE credits > 0",
         "DELETE FROM wallet_wallet",
     ],
+    "manual_journal_was_approved": [
+        f"UPDATE ledger_transaction SET kind = '{kind}' WHERE kind = 'settle_charge'"
+        for kind in ("adjust", "write_off", "year_end_close", "reversal", "partial_reversal")
+    ],
     "pending_is_of_orders": [
         f"UPDATE payments_paymentorder SET pending_minor = pending_minor - 1 WHERE id = {PAID}",
         "UPDATE payments_paymentorder SET pending_minor = 0",

@@ -45,12 +45,11 @@ NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 D, C = Side.DEBIT, Side.CREDIT
 MAKER, CHECKER = "user:mia", "user:carl"
 SELLER = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
-PENDING = chart.seller(1, SELLER, "pending", "EUR").code
 AVAILABLE = chart.seller(1, SELLER, "available", "EUR").code
 
 
 def open_book() -> int:
-    """Make a book in which a seller has 1799 pending, and the platform earned 200."""
+    """Make a book in which a seller has 1799 available, and the platform earned 200."""
     book: int = BookFactory.create().pk
     sell(book, "o1")
     return book
@@ -62,8 +61,9 @@ def heading(book: int, subject: str) -> Heading:
 
 def sell(book: int, order: str) -> None:
     sale = movements.settle_charge(heading(book, order), psp_account="stripe", seller=SELLER, captured=1999, fee=200)
+    free = movements.release(heading(book, order), seller=SELLER, amount=1799, debt=0)
     with transaction.atomic():
-        movements.record([sale], now=NOW)
+        movements.record([sale, free], now=NOW)
 
 
 @pytest.fixture
@@ -77,8 +77,8 @@ def legs(*lines: tuple[str, Side, int], currency: str = "EUR") -> tuple[DraftLeg
 
 
 def draft(book: int, reference: str = "r1", amount: int = 500, **changes: Any) -> Draft:
-    """Draft what moves an amount from a seller's pending to what we owe to buyers."""
-    lines = legs((PENDING, D, amount), ("refund:payable:EUR", C, amount))
+    """Draft what moves an amount from what a seller has available to what we owe to buyers."""
+    lines = legs((AVAILABLE, D, amount), ("refund:payable:EUR", C, amount))
     made = Draft(book, Proposal.Kind.ADJUST, reference, lines, "the buyer paid twice", MAKER)
     return replace(made, **changes)
 
@@ -111,7 +111,7 @@ def test_a_proposal_posts_nothing_until_somebody_else_approves_it(book: int) -> 
     assert (posted.effective_at, posted.memo) == (NOW, "the buyer paid twice")
     stored = Proposal.objects.get(pk=made.pk)
     assert (stored.state, stored.checker, stored.decided_at, stored.note) == ("approved", CHECKER, NOW, "seen")
-    assert (balance(book, PENDING), balance(book, "refund:payable:EUR")) == (1299, 500)
+    assert (balance(book, AVAILABLE), balance(book, "refund:payable:EUR")) == (1299, 500)
     assert invariants.violations() == []
 
 
@@ -207,17 +207,17 @@ def test_a_proposal_expires_and_frees_its_reference(book: int) -> None:
 # --- what is refused when it is made -------------------------------------------------------------------------------
 
 WRONG: list[tuple[dict[str, Any], dict[str, str]]] = [
-    ({"legs": legs((PENDING, D, 5))}, {"legs": "too_short"}),
+    ({"legs": legs((AVAILABLE, D, 5))}, {"legs": "too_short"}),
     ({"legs": legs()}, {"legs": "too_short"}),
-    ({"legs": legs(*[(PENDING, D, 5)] * 10_001)}, {"legs": "too_long"}),
-    ({"legs": legs((PENDING, D, 5), ("nobody:EUR", C, 5))}, {"legs[1].account": "unknown_account"}),
-    ({"legs": legs((PENDING, D, 5), ("fees:platform:XXX", C, 5))}, {"legs[1].account": "unknown_account"}),
+    ({"legs": legs(*[(AVAILABLE, D, 5)] * 10_001)}, {"legs": "too_long"}),
+    ({"legs": legs((AVAILABLE, D, 5), ("nobody:EUR", C, 5))}, {"legs[1].account": "unknown_account"}),
+    ({"legs": legs((AVAILABLE, D, 5), ("fees:platform:XXX", C, 5))}, {"legs[1].account": "unknown_account"}),
     (
-        {"legs": legs((PENDING, D, 5), ("refund:payable:EUR", C, 5), currency="USD")},
+        {"legs": legs((AVAILABLE, D, 5), ("refund:payable:EUR", C, 5), currency="USD")},
         {"legs[0].currency": "currency_mismatch", "legs[1].currency": "currency_mismatch"},
     ),
     (
-        {"legs": legs((PENDING, D, 0), ("refund:payable:EUR", C, 2**63))},
+        {"legs": legs((AVAILABLE, D, 0), ("refund:payable:EUR", C, 2**63))},
         {"legs[0].amount": "invalid_amount", "legs[1].amount": "invalid_amount"},
     ),
     ({"reference": "", "memo": ""}, {"reference": "invalid_value", "memo": "invalid_value"}),
@@ -240,8 +240,8 @@ def test_every_wrong_field_is_named_and_nothing_written(
 
 
 REFUSED: list[tuple[dict[str, Any], type[PostingRefused]]] = [
-    ({"legs": legs((PENDING, D, 5), (AVAILABLE, C, 6))}, Unbalanced),
-    ({"legs": legs((PENDING, D, 1800), (AVAILABLE, C, 1800))}, FloorBroken),
+    ({"legs": legs((AVAILABLE, D, 5), ("write_off:EUR", C, 6))}, Unbalanced),
+    ({"legs": legs((AVAILABLE, D, 1800), ("write_off:EUR", C, 1800))}, FloorBroken),
     ({"metadata": {"customer_email": "x"}}, PersonalData),
 ]
 
@@ -321,11 +321,11 @@ def test_into_a_closed_period_nobody_proposes(book: int) -> None:
 
 def test_a_rehearsal_shows_the_balances_and_writes_nothing(book: int) -> None:
     before = rows()
-    lines = legs((PENDING, D, 100), (PENDING, D, 20), ("write_off:EUR", C, 120))
+    lines = legs((AVAILABLE, D, 100), (AVAILABLE, D, 20), ("write_off:EUR", C, 120))
     made, seen = proposals.rehearse(draft(book, legs=lines), now=NOW)
     assert made.pk is None
     assert [(one.account, one.before, one.after) for one in seen.changes] == [
-        (PENDING, 1799, 1679),
+        (AVAILABLE, 1799, 1679),
         ("write_off:EUR", 0, -120),
     ]
     assert seen.refusal is None
@@ -348,30 +348,54 @@ def sale_of(book: int) -> Transaction:
     return Transaction.objects.get(book_id=book, kind="settle_charge")
 
 
+FLOWS = [chart.seller(1, SELLER, part, "EUR").code for part in ("pending", "reserved", "in_transit")]
+
+
+@pytest.mark.parametrize("code", FLOWS)
+def test_what_follows_orders_disputes_and_payouts_takes_no_manual_journal(book: int, code: str) -> None:
+    before = rows()
+    with pytest.raises(WrongProposal, match="correct those") as caught:
+        proposed(book, legs=legs((code, C, 5), ("write_off:EUR", D, 5)))
+    assert [(fault.field, fault.code) for fault in caught.value.faults] == [("legs[0].account", "not_supported")]
+    with pytest.raises(WrongProposal, match="correct those"):
+        proposals.propose(corrections.reversal(sale_of(book), memo="a test sale", maker=MAKER), now=NOW)
+    assert rows() == before
+    assert [kept for kept in ("psp:a:clearing:EUR", "psp:a:dispute_held:EUR") if chart.follows_a_flow(kept)] == [
+        "psp:a:dispute_held:EUR"
+    ]
+
+
+def three_legs(book: int) -> Transaction:
+    """Post what has more than two legs, none of them of a flow."""
+    lines = legs((AVAILABLE, D, 900), ("refund:payable:EUR", C, 700), ("fees:platform:EUR", C, 200))
+    moved = proposals.approve(proposed(book, "three", legs=lines).pk, checker=CHECKER, now=NOW).transaction
+    assert moved is not None
+    return moved
+
+
 def test_a_transaction_is_taken_back_in_full_once(book: int) -> None:
-    sale = sale_of(book)
-    made, _ = proposals.propose(corrections.reversal(sale, memo="a test sale", maker=MAKER), now=NOW)
-    assert (made.kind, made.reference) == ("reversal", public_id("txn", sale.public_id))
+    moved = three_legs(book)
+    made, _ = proposals.propose(corrections.reversal(moved, memo="a mistake", maker=MAKER), now=NOW)
+    assert (made.kind, made.reference) == ("reversal", public_id("txn", moved.public_id))
     proposals.approve(made.pk, checker=CHECKER, now=NOW)
-    assert balance(book, PENDING) == balance(book, "fees:platform:EUR") == 0
-    sell(book, "o2")  # the floor alone shall not refuse it
-    again = corrections.reversal(sale, memo="once more", maker=MAKER, reference="again")
+    assert (balance(book, AVAILABLE), balance(book, "refund:payable:EUR")) == (1799, 0)
+    again = corrections.reversal(moved, memo="once more", maker=MAKER, reference="again")
     with pytest.raises(ReversalExceeds):
         proposals.propose(again, now=NOW)
     assert invariants.violations() == []
 
 
 def test_a_transaction_is_taken_back_in_parts(book: int) -> None:
-    sale = sale_of(book)
-    part = legs(("psp:stripe:clearing:EUR", C, 700), (PENDING, D, 700))
-    wanted = corrections.reversal(sale, memo="part", maker=MAKER, reference="p1", legs=part)
+    moved = three_legs(book)
+    part = legs((AVAILABLE, C, 700), ("refund:payable:EUR", D, 700))
+    wanted = corrections.reversal(moved, memo="part", maker=MAKER, reference="p1", legs=part)
     made, _ = proposals.propose(wanted, now=NOW)
     proposals.approve(made.pk, checker=CHECKER, now=NOW)
-    assert (made.kind, balance(book, PENDING)) == ("partial_reversal", 1099)
+    assert (made.kind, balance(book, AVAILABLE)) == ("partial_reversal", 1599)
     with pytest.raises(WrongProposal, match="reference of its own"):
-        corrections.reversal(sale, memo="part", maker=MAKER, legs=part)
+        corrections.reversal(moved, memo="part", maker=MAKER, legs=part)
     with pytest.raises(WrongProposal, match="more than two legs"):
-        corrections.reversal(sale, memo="part", maker=MAKER, reference="p2", amount=1)
+        corrections.reversal(moved, memo="part", maker=MAKER, reference="p2", amount=1)
 
 
 def test_a_part_of_a_transaction_with_two_legs_is_an_amount(book: int) -> None:
@@ -379,23 +403,21 @@ def test_a_part_of_a_transaction_with_two_legs_is_an_amount(book: int) -> None:
     assert moved is not None
     wanted = corrections.reversal(moved, memo="part", maker=MAKER, reference="p1", amount=200)
     proposals.approve(proposals.propose(wanted, now=NOW)[0].pk, checker=CHECKER, now=NOW)
-    assert balance(book, PENDING) == 1499
+    assert balance(book, AVAILABLE) == 1499
 
 
 @pytest.mark.parametrize(("side", "after", "cost"), [(C, 250, 250), (D, -250, -250)])
 def test_an_adjustment_of_a_wallet_is_the_platforms_cost(book: int, side: Side, after: int, cost: int) -> None:
     wallet = Wallet.objects.get(book_id=book)
-    start = legs((PENDING, D, 300), (AVAILABLE, C, 300))
-    proposals.approve(proposed(book, "release", legs=start).pk, checker=CHECKER, now=NOW)
     wanted = corrections.adjustment(wallet, side=side, amount=250, reference="a1", reason="goodwill", maker=MAKER)
     proposals.approve(proposals.propose(wanted, now=NOW)[0].pk, checker=CHECKER, now=NOW)
-    assert (balance(book, AVAILABLE), balance(book, "write_off:EUR")) == (300 + after, cost)
+    assert (balance(book, AVAILABLE), balance(book, "write_off:EUR")) == (1799 + after, cost)
 
 
 def test_an_adjustment_never_takes_a_wallet_below_zero(book: int) -> None:
     wallet = Wallet.objects.get(book_id=book)
     before = rows()
-    wanted = corrections.adjustment(wallet, side=D, amount=1, reference="a1", reason="oops", maker=MAKER)
+    wanted = corrections.adjustment(wallet, side=D, amount=1800, reference="a1", reason="oops", maker=MAKER)
     with pytest.raises(FloorBroken):
         proposals.propose(wanted, now=NOW)
     assert rows() == before
@@ -438,7 +460,7 @@ def test_of_many_approvals_that_share_a_balance_only_as_many_as_it_holds_are_pos
         "approved",
         "approved",
     ]
-    assert balance(committed_book, PENDING) == 599
+    assert balance(committed_book, AVAILABLE) == 599
     assert invariants.violations() == []
 
 

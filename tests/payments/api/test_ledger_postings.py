@@ -27,17 +27,18 @@ SENTENCE = "the buyer paid twice"
 
 @pytest.fixture
 def seller(shop: Tenant) -> str:
-    """Make a seller with 17.99 pending and 5.00 available, and give its public id."""
+    """Make a seller with 17.99 available; 5.00 of it were moved, and give its public id."""
     accounts.forget()
     row = shop.seller(external_id="ann")
     now = seam.now() - timedelta(days=40)
     heading = movements.Heading(shop.book.pk, "o1", "EUR", now, "tests")
     sale = movements.settle_charge(heading, psp_account="stripe", seller=row.public_id, captured=2499, fee=200)
-    movements.record([sale], now=now)
+    free = movements.release(heading, seller=row.public_id, amount=2299, debt=0)
+    movements.record([sale, free], now=now)
     name = shop.seller_id(row)
     legs = (
-        DraftLeg(f"seller:{name}:pending:EUR", Side.DEBIT, 500, "EUR"),
-        DraftLeg(f"seller:{name}:available:EUR", Side.CREDIT, 500, "EUR"),
+        DraftLeg(f"seller:{name}:available:EUR", Side.DEBIT, 500, "EUR"),
+        DraftLeg("refund:payable:EUR", Side.CREDIT, 500, "EUR"),
     )
     draft = proposals.Draft(shop.book.pk, Proposal.Kind.ADJUST, "start", legs, "start", "tests")
     made, _ = proposals.propose(draft, now=seam.now())
@@ -53,7 +54,7 @@ def body(seller: str) -> dict[str, Any]:
         "reference": "case-17",
         "memo": SENTENCE,
         "legs": [
-            {"account": f"seller:{seller}:pending:EUR", "side": "debit", "amount": "3.00", "currency": "EUR"},
+            {"account": f"seller:{seller}:available:EUR", "side": "debit", "amount": "3.00", "currency": "EUR"},
             {"account": "refund:payable:EUR", "side": "credit", "amount": "3.00", "currency": "EUR"},
         ],
     }
@@ -115,8 +116,8 @@ def test_a_dry_run_needs_no_key_and_writes_nothing(
     assert list(read) == list(answers.Rehearsal.model_fields)
     assert shown.reference == "adjust:case-17"
     assert [(one.account, one.before, one.after) for one in shown.balances] == [
-        (f"seller:{seller}:pending:EUR", "17.99", "14.99"),
-        ("refund:payable:EUR", "0.00", "3.00"),
+        (f"seller:{seller}:available:EUR", "17.99", "14.99"),
+        ("refund:payable:EUR", "5.00", "8.00"),
     ]
     nothing_written()
     assert content(api.post("ledger/transactions?dry_run=true", body, idempotency_key="k"), 200) == read
@@ -208,6 +209,15 @@ def test_all_wrong_legs_are_named_at_once(api: Api, body: dict[str, Any]) -> Non
     assert found == {"legs[0].account": "unknown_account", "legs[1].account": "unknown_account"}
 
 
+def test_what_follows_orders_is_corrected_there(api: Api, shop: Tenant, seller: str, body: dict[str, Any]) -> None:
+    body["legs"][0]["account"] = f"seller:{seller}:pending:EUR"
+    found = fields(problem(api.post("ledger/transactions", body), 400, "invalid_request"))
+    assert found == {"legs[0].account": "not_supported"}
+    sale = txn(shop, "settle_charge:o1")
+    found = fields(problem(api.post(f"ledger/transactions/{sale}/reverse", {"memo": "m"}), 400, "invalid_request"))
+    assert found == {"legs[1].account": "not_supported"}
+
+
 def test_ten_thousand_and_one_legs_are_too_much(
     api: Api, body: dict[str, Any], nothing_written: Callable[[], None]
 ) -> None:
@@ -276,8 +286,8 @@ def test_a_reversal_is_proposed_in_part_by_amount_or_legs(api: Api, shop: Tenant
     assert (seen.kind, [one.after for one in seen.balances]) == ("partial_reversal", ["19.99", "3.00"])
     assert content(api.post(address, part), 202)["kind"] == "partial_reversal"
     legs = [
-        {"account": f"seller:{seller}:pending:EUR", "side": "credit", "amount": "1.00", "currency": "EUR"},
-        {"account": f"seller:{seller}:available:EUR", "side": "debit", "amount": "1.00", "currency": "EUR"},
+        {"account": f"seller:{seller}:available:EUR", "side": "credit", "amount": "1.00", "currency": "EUR"},
+        {"account": "refund:payable:EUR", "side": "debit", "amount": "1.00", "currency": "EUR"},
     ]
     assert content(api.post(address, {"memo": "m", "reference": "p2", "legs": legs}), 202)["legs"] == legs
 
@@ -290,8 +300,8 @@ def test_a_reversal_is_proposed_in_part_by_amount_or_legs(api: Api, shop: Tenant
         (
             {"amount": "5.01", "reference": "p"},
             422,
-            "insufficient_balance",
-            {"legs": "insufficient_balance"},
+            "reversal_exceeds_original",
+            {"legs": "reversal_exceeds_original"},
         ),
         ({"memo": ""}, 400, "invalid_request", {"memo": "too_short"}),
         ({"amount": "1.00", "legs": [], "reference": "p"}, 400, "invalid_request", {"legs": "too_short"}),
@@ -344,7 +354,7 @@ def test_a_wallet_is_adjusted_against_write_off(
 @pytest.mark.parametrize(
     "case",
     [
-        ({"amount": "5.01"}, 422, "insufficient_balance", {"legs": "insufficient_balance"}),
+        ({"amount": "18.00"}, 422, "insufficient_balance", {"legs": "insufficient_balance"}),
         ({"amount": "0.00"}, 400, "invalid_request", {"amount": "invalid_amount"}),
         ({"amount": "1.001"}, 400, "invalid_request", {"amount": "invalid_amount"}),
         ({"type": "gift"}, 400, "invalid_request", {"type": "invalid_value"}),
