@@ -14,7 +14,7 @@ from django.db import close_old_connections, connection
 
 from config import seam
 from ledger import folding
-from payments import cancellations, escalations, executor, idempotency, merchants, runs, verification
+from payments import cancellations, escalations, executor, idempotency, merchants, runs, seal_anchor, verification
 from wallet import proposals
 
 log = structlog.get_logger(__name__)
@@ -41,6 +41,7 @@ def run(stop: Callable[[], bool], *, every_seconds: float | None = None) -> None
             upkeep.fold_when_it_is_time()
             upkeep.check_when_it_is_time()
             upkeep.run_what_is_due()
+            upkeep.seal_when_it_is_time()
         except DatabaseError as error:
             log.error("sweep_failed", error=f"{type(error).__name__}: {error}")
             connection.close()
@@ -57,6 +58,7 @@ class _Upkeep:
     next_at: float = 0.0
     next_fold_at: float = 0.0
     next_check_at: float = 0.0
+    next_seal_at: float = 0.0
     connected: int = 0
     runner: threading.Thread | None = None
 
@@ -83,6 +85,12 @@ class _Upkeep:
         if time.monotonic() >= self.next_check_at:
             self.next_check_at = time.monotonic() + settings.CHECK_SECONDS
             verification.verify_new(now=seam.now())
+
+    def seal_when_it_is_time(self) -> None:
+        """Seal what was committed since, and publish the heads."""
+        if time.monotonic() >= self.next_seal_at:
+            self.next_seal_at = time.monotonic() + settings.SEAL_SECONDS
+            seal_anchor.seal_and_publish(now=seam.now())
 
     def run_what_is_due(self) -> None:
         """Start a run beside the loop, one at a time: it may take minutes, and payments do not wait for it.

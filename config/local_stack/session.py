@@ -5,6 +5,7 @@ has the servers to itself for as long as it takes. Words that need nothing never
 """
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -23,6 +24,8 @@ NEEDS_NO_SERVER = frozenset(
         *("diffsettings", "spectacular", "makemessages", "compilemessages", "startapp", "startproject"),
     )
 )
+# Help, and what is checked without a database.
+NO_SERVER_OPTION = re.compile(r"-h|--help|--offline(=.*)?")
 PATIENCE_WITH_ATTACHED_SECONDS = 600
 
 
@@ -34,7 +37,7 @@ def servers_for(words: Sequence[str]) -> Iterator[None]:
     if word == "test" or home_is_complete(os.environ):
         yield
         return
-    needs_servers = word not in NEEDS_NO_SERVER and not {"--help", "-h"} & set(words)
+    needs_servers = word not in NEEDS_NO_SERVER and not any(map(NO_SERVER_OPTION.fullmatch, words))
     servers = Servers(home)
     export(home.environment())
     if needs_servers:  # not for words that start a stack and pick its ports themselves

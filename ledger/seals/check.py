@@ -7,7 +7,7 @@ history.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -21,7 +21,7 @@ from ledger.ids import public_id
 from ledger.seals import canonical, keys, sealing
 from ledger.seals.blocks import Block
 from ledger.seals.chain import Chain, Finding
-from ledger.seals.heads import Heads
+from ledger.seals.heads import Heads, place_of
 from ledger.seals.merkle import HASH_BYTES
 
 NAME = "seals_cover_history"  # in verify_books
@@ -73,7 +73,7 @@ class Report:
     transactions: int
     unsealed: int
     unsealed_since: datetime | None
-    compared_with: str | None
+    compared_with: tuple[str, ...]
     keys: tuple[str, ...]
     keys_are_given: bool
 
@@ -86,9 +86,13 @@ class _Count:
 
 
 def check(
-    *, book: str | None = None, head_file: Path | None = None, trusted: Mapping[str, bytes], limit: int = MAX_FINDINGS
+    *,
+    trusted: Mapping[str, bytes],
+    book: str | None = None,
+    head_files: Sequence[Path] = (),
+    limit: int = MAX_FINDINGS,
 ) -> Report:
-    """Check the seals of one book, or of all, against the rows, the trusted keys and a file of heads.
+    """Check the seals of one book, or of all, against the rows, the trusted keys and files of heads.
 
     Without a trusted key the ones in the database are believed, which shows only that the chain agrees with itself; the
     report says so. At most `limit` findings.
@@ -96,7 +100,7 @@ def check(
     count = _Count()
     believed = dict(trusted) or stored_keys()
     with Heads() as heads:
-        found = _all(book, heads, head_file, believed, count)
+        found = _all(book, heads, head_files, believed, count)
         findings = tuple(islice(found, limit))
     tail = sealing.unsealed()
     return Report(
@@ -106,7 +110,7 @@ def check(
         transactions=count.transactions,
         unsealed=tail.transactions,
         unsealed_since=tail.oldest,
-        compared_with=str(head_file) if head_file else None,
+        compared_with=tuple(map(str, head_files)),
         keys=tuple(believed),
         keys_are_given=bool(trusted),
     )
@@ -115,6 +119,16 @@ def check(
 def findings(limit: int = MAX_FINDINGS) -> list[Finding]:
     """Return what is wrong with the seals of all books, without the heads: the part of `verify_books`."""
     return list(check(trusted=keys.trusted(), limit=limit).findings)
+
+
+def loaded(heads: Heads, head_files: Sequence[Path]) -> Iterator[Finding]:
+    """Read files of heads and yield what is wrong with them."""
+    for path in head_files:
+        try:
+            for number, wrong in heads.load(path):
+                yield Finding("unreadable", f"line {number} of {path}: {wrong}")
+        except OSError as error:
+            yield Finding("unreadable", f"{path} cannot be read: {error.strerror}")
 
 
 def stored_keys() -> dict[str, bytes]:
@@ -143,13 +157,12 @@ def block_of(book: str, row: tuple[Any, ...]) -> Block:
 
 
 def _all(
-    book: str | None, heads: Heads, head_file: Path | None, believed: Mapping[str, bytes], count: _Count
+    book: str | None, heads: Heads, head_files: Sequence[Path], believed: Mapping[str, bytes], count: _Count
 ) -> Iterator[Finding]:
-    if head_file is not None:
-        for number, wrong in heads.load(head_file):
-            yield Finding("unreadable", f"line {number} of {head_file}: {wrong}")
+    yield from loaded(heads, head_files)
+    yield from _lost_heads(book, heads, head_files)
     codes = set[str]()
-    for book_id, code in _books(book):
+    for book_id, code in books(book):
         codes.add(code)
         count.books += 1
         chain = Chain(code, believed, heads)
@@ -164,7 +177,23 @@ def _all(
         yield from _coverage(None)
 
 
-def _books(book: str | None) -> list[tuple[int, str]]:
+def _lost_heads(book: str | None, heads: Heads, head_files: Sequence[Path]) -> Iterator[Finding]:
+    """Yield the heads that were written to these files and are not there any more."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT b.code, max(p.number) FROM ledger_seal_published p JOIN ledger_book b ON b.id = p.book_id"
+            " WHERE p.place = ANY (%s) AND (%s::text IS NULL OR b.code = %s) GROUP BY b.code ORDER BY b.code",
+            [[place_of(path) for path in head_files], book, book],
+        )
+        rows = cursor.fetchall()
+    for code, number in rows:
+        last = heads.last(code) or 0
+        if last < number:
+            yield Finding("unpublished", f"the heads of blocks {last + 1} to {number} are not in their file", code)
+
+
+def books(book: str | None = None) -> list[tuple[int, str]]:
+    """Return id and code of one book, or of all."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT id, code FROM ledger_book WHERE %s::text IS NULL OR code = %s ORDER BY id", [book, book])
         return list(cursor.fetchall())
@@ -211,11 +240,19 @@ def _changed(book_id: int, block: Block, leaves: bytes, ids: list[int]) -> Itera
             yield Finding("changed", detail, block.book, block.number, shown)
 
 
-def _coverage(book_id: int | None) -> Iterator[Finding]:
+def inserted_ids(book_id: int, *, limit: int) -> list[int]:
+    """Return the transactions of a book that lie in the sealed history and are in no block, by internal id."""
+    return [pk for _, _, _, times, is_passed, pk in _uncovered(book_id, limit) if is_passed and times == 0]
+
+
+def _uncovered(book_id: int | None, limit: int) -> list[tuple[str, UUID, int | None, int, bool, int]]:
     with connection.cursor() as cursor:
-        cursor.execute(_COVERAGE, {"book": book_id, "limit": MAX_FINDINGS})
-        rows = cursor.fetchall()
-    for code, key, block, times, is_passed, pk in rows:
+        cursor.execute(_COVERAGE, {"book": book_id, "limit": limit})
+        return list(cursor.fetchall())
+
+
+def _coverage(book_id: int | None) -> Iterator[Finding]:
+    for code, key, block, times, is_passed, pk in _uncovered(book_id, MAX_FINDINGS):
         if times > 1:
             detail = f"it is in {times} blocks (internal id {pk})"
         elif is_passed:

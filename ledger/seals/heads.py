@@ -27,6 +27,11 @@ def line(block: Block) -> str:
     return json.dumps(block.shown(), ensure_ascii=False, separators=(",", ":"), sort_keys=True) + "\n"
 
 
+def place_of(path: Path) -> str:
+    """Return how a file is called where it is noted what was published to it."""
+    return f"file:{path.absolute()}"
+
+
 def append(path: Path, heads: Sequence[Block]) -> None:
     """Append heads to the file and return when they are on the disk. A line that a crash has torn is taken off first.
 

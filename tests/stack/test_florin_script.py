@@ -157,7 +157,9 @@ def test_the_pins_of_the_tests_contain_the_runtime_pins() -> None:
     assert pins("requirements.txt") <= pins("tests/requirements.txt")
 
 
-@pytest.mark.parametrize("path", ["requirements.txt", "tests/requirements.txt", "tests/localstripe.txt"])
+@pytest.mark.parametrize(
+    "path", ["requirements.txt", "tests/requirements.txt", "tests/localstripe.txt", "tests/moto.txt"]
+)
 def test_every_pin_has_hashes_and_names_no_index(path: str) -> None:
     text = (ROOT / path).read_text().replace("\\\n", "")
     pins = [line for line in text.splitlines() if line and not line.startswith("#")]

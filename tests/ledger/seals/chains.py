@@ -23,7 +23,8 @@ def seal_all(signer: Signer, *, now: datetime = NOW) -> int:
 
 def found(signer: Signer, *, head_file: Path | None = None, book: str | None = None) -> list[str]:
     """Check with this key trusted and return the findings as sentences."""
-    report = check.check(trusted={signer.key_id: signer.public_key}, head_file=head_file, book=book)
+    files = [head_file] if head_file else []
+    report = check.check(trusted={signer.key_id: signer.public_key}, head_files=files, book=book)
     return [f"{finding.what}: {finding}" for finding in report.findings]
 
 

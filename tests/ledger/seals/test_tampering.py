@@ -3,66 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
-import psycopg
 import pytest
 
-from ledger.ids import public_id
-from ledger.models import Transaction
 from ledger.seals import canonical, check, merkle
 from ledger.seals.blocks import Block
 from ledger.seals.keys import Signer
 from tests.ledger.desk import Desk
 from tests.ledger.seals.chains import found, publish, seal_all
-
-
-@dataclass
-class History:
-    """Four blocks of three sales each, references b0-0 to b3-2, their heads published, and two sales more."""
-
-    desk: Desk
-    signer: Signer
-    heads: Path
-    superuser: psycopg.Connection
-
-    def pk(self, reference: str) -> int:
-        """Return the internal id of a sale."""
-        return int(Transaction.objects.get(book=self.desk.book, reference=reference).pk)
-
-    def txn(self, reference: str) -> str:
-        """Return the public id of a sale."""
-        return public_id("txn", Transaction.objects.get(book=self.desk.book, reference=reference).public_id)
-
-    def run(self, *statements: str) -> None:
-        """Run statements as the superuser, whom no trigger stops."""
-        for statement in statements:
-            self.superuser.execute(statement)  # type: ignore[call-overload]
-
-    def found(self, *, heads: bool = True) -> list[str]:
-        """Return what a check finds, with or without the published heads."""
-        return found(self.signer, head_file=self.heads if heads else None)
-
-
-@pytest.fixture
-def history(committed_desk: Desk, signer: Signer, superuser: psycopg.Connection, tmp_path: Path) -> History:
-    """Give a sealed history that a check finds sound."""
-    desk = committed_desk
-    for block in range(4):
-        desk.post(*(desk.sale(f"b{block}-{n}", 1000 + n, fee=100) for n in range(3)))
-        while seal_all(signer) != 3:
-            pass
-    made = History(desk, signer, tmp_path / "heads.jsonl", superuser)
-    publish(made.heads)
-    desk.post(*(desk.sale(f"tail-{n}", 5) for n in range(2)))
-    superuser.execute("SET session_replication_role = replica")
-    assert made.found() == []
-    return made
+from tests.ledger.seals.history import History
 
 
 def test_the_report_says_what_is_covered_and_what_is_not(history: History) -> None:
-    report = check.check(trusted={history.signer.key_id: history.signer.public_key}, head_file=history.heads)
+    report = check.check(trusted={history.signer.key_id: history.signer.public_key}, head_files=[history.heads])
     assert (report.books, report.blocks, report.transactions, report.unsealed) == (1, 4, 12, 2)
     assert report.unsealed_since is not None
     assert report.keys_are_given

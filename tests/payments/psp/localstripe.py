@@ -5,12 +5,7 @@ is made once and again when its pins change. Its own start-up is left out: it li
 keeps its state in one fixed file of the machine, which two test runs would share.
 """
 
-import fcntl
-import hashlib
-import os
-import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,10 +13,10 @@ from pathlib import Path
 
 import requests
 
+from tests import apart
 from tests.sandbox_process import free_port
 
 PINS = Path(__file__).resolve().parents[2] / "localstripe.txt"
-INSTALL_SECONDS = 150
 START_SECONDS = 20
 LAUNCH = """
 import sys
@@ -32,38 +27,11 @@ web.run_app(server.app, host="127.0.0.1", port=int(sys.argv[1]), print=None, acc
 """
 
 
-def environment() -> Path:
-    """Return the Python of localstripe's environment; make it first where it is missing or has other pins."""
-    home = Path(os.environ["FLORIN_HOME"]).parents[1] / "localstripe"  # the test run's own home is emptied
-    home.mkdir(parents=True, exist_ok=True)
-    wanted = hashlib.sha256(PINS.read_bytes() + sys.version.encode()).hexdigest()
-    python, mark = home / "venv" / "bin" / "python", home / "pins"
-    with (home / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if python.exists() and mark.exists() and mark.read_text() == wanted:
-            return python
-        shutil.rmtree(home / "venv", ignore_errors=True)
-        subprocess.run([sys.executable, "-m", "venv", str(home / "venv")], check=True, timeout=INSTALL_SECONDS)
-        words = [
-            "-m",
-            "pip",
-            "install",
-            "-q",
-            "--disable-pip-version-check",
-            "--require-hashes",
-            "-r",
-            str(PINS),
-        ]
-        subprocess.run([str(python), *words], check=True, timeout=INSTALL_SECONDS)
-        mark.write_text(wanted)
-    return python
-
-
 @contextmanager
 def running() -> Iterator[str]:
     """Run localstripe and give its address."""
     port = free_port()
-    process = subprocess.Popen([str(environment()), "-c", LAUNCH, str(port)])
+    process = subprocess.Popen([str(apart.python_of("localstripe", PINS)), "-c", LAUNCH, str(port)])
     url = f"http://127.0.0.1:{port}"
     give_up_at = time.monotonic() + START_SECONDS
     try:
