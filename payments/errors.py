@@ -8,6 +8,7 @@
     +-- Conflict           409  the request contradicts something that exists
     |   +-- InvalidState       the object is not in a state that allows it
     |   +-- StillRunning       the same request is being worked on; try again
+    |   +-- NotSealedYet       no seal covers the transaction; try again
     +-- TooLarge           413  the body is over its limit
     +-- Unprocessable      422  understood, and refused for a reason in the data
     +-- Unavailable        503  something we need is away; try again
@@ -95,6 +96,12 @@ class InvalidState(Conflict):
 
 class StillRunning(Conflict):
     """The first request with this idempotency key has not ended yet."""
+
+    retryable = True
+
+
+class NotSealedYet(Conflict):
+    """No seal covers the transaction yet."""
 
     retryable = True
 
@@ -193,6 +200,9 @@ CATALOGUE: Final[dict[str, Listed]] = {
     "invalid_state": Listed(409, "The object's state does not allow this", "Read the object and decide again."),
     "idempotency_in_progress": Listed(
         409, "The same request is still running", "Repeat it after `Retry-After` seconds.", retryable=True
+    ),
+    "not_sealed_yet": Listed(
+        409, "The transaction is not sealed yet", "Ask again after `Retry-After` seconds.", retryable=True
     ),
     "idempotency_key_reused": Listed(
         422, "This Idempotency-Key was used for another request", "Use a new key for a new request."

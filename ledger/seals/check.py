@@ -118,7 +118,11 @@ def check(
 
 def findings(limit: int = MAX_FINDINGS) -> list[Finding]:
     """Return what is wrong with the seals of all books, without the heads: the part of `verify_books`."""
-    return list(check(trusted=keys.trusted(), limit=limit).findings)
+    try:
+        trusted = keys.trusted()
+    except keys.UnusableKey as error:
+        return [Finding("unreadable", str(error))]
+    return list(check(trusted=trusted, limit=limit).findings)
 
 
 def loaded(heads: Heads, head_files: Sequence[Path]) -> Iterator[Finding]:

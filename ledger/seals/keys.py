@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, l
 from django.conf import settings
 
 _SIGNED = b"florin.seal.1\x00"
+_PEM = "-----BEGIN"
 _FILE_BYTES = 10_000
 
 
@@ -68,15 +69,16 @@ def read_public(given: str) -> bytes:
     """Return a public key from base64, from PEM, or from a file with either. Raises `UnusableKey`."""
     content = _content(given)
     try:
-        if content.startswith("-----BEGIN"):
-            found = load_pem_public_key(content.encode())
-            if isinstance(found, Ed25519PublicKey):
-                return found.public_bytes_raw()
-        elif len(raw := base64.b64decode(content, validate=True)) == 32:
-            return raw
+        found = (
+            load_pem_public_key(content.encode())
+            if content.startswith(_PEM)
+            else Ed25519PublicKey.from_public_bytes(base64.b64decode(content, validate=True))
+        )
     except (ValueError, binascii.Error, UnsupportedAlgorithm):
-        pass  # said below, in words of our own
-    raise UnusableKey("not an Ed25519 public key: base64 of its 32 bytes, PEM, or a file with either")
+        found = None
+    if not isinstance(found, Ed25519PublicKey):
+        raise UnusableKey("not an Ed25519 public key: base64 of its 32 bytes, PEM, or a file with either")
+    return found.public_bytes_raw()
 
 
 def is_signed(block_hash: bytes, signature: bytes, public_key: bytes) -> bool:
@@ -97,27 +99,28 @@ def shown(public_keys: Mapping[str, bytes]) -> dict[str, str]:
 def _signer(given: str) -> Signer:
     content = _content(given)
     try:
-        if content.startswith("-----BEGIN"):
-            found = load_pem_private_key(content.encode(), password=None)
-            if isinstance(found, Ed25519PrivateKey):
-                return Signer(found)
-        elif len(seed := base64.b64decode(content, validate=True)) == 32:
-            return Signer(Ed25519PrivateKey.from_private_bytes(seed))
+        found = (
+            load_pem_private_key(content.encode(), password=None)
+            if content.startswith(_PEM)
+            else Ed25519PrivateKey.from_private_bytes(base64.b64decode(content, validate=True))
+        )
     except (ValueError, TypeError, binascii.Error, UnsupportedAlgorithm):
-        pass  # said below, without what it holds
-    raise UnusableKey("FLORIN_SEAL_KEY is no Ed25519 private key: base64 of its 32 bytes, PEM, or a file with either")
+        found = None  # what was wrong with it could show it
+    if not isinstance(found, Ed25519PrivateKey):
+        raise UnusableKey(
+            "FLORIN_SEAL_KEY is no Ed25519 private key: base64 of its 32 bytes, PEM, or a file with either"
+        )
+    return Signer(found)
 
 
 def _content(given: str) -> str:
     """Return what was given, or what is in the file that it names."""
-    given = given.strip()
-    if given.startswith("-----BEGIN"):
-        return given.replace("\\n", "\n")
+    content = given.strip()
     try:
-        path = Path(given)
-        if "/" in given and path.is_file():
+        path = Path(content)
+        if not content.startswith(_PEM) and "/" in content and path.is_file():
             with path.open(encoding="ascii") as file:
-                return file.read(_FILE_BYTES).strip()
+                content = file.read(_FILE_BYTES).strip()
     except (OSError, ValueError):
         raise UnusableKey("the file of a seal key cannot be read") from None
-    return given
+    return content.replace("\\n", "\n") if content.startswith(_PEM) else content

@@ -68,8 +68,11 @@ def _operation(
     body: type[BaseModel] | None = None,
     query: type[BaseModel] | None = None,
     keyed: bool = False,
+    conflicts: bool = False,
 ) -> dict[str, Any]:
     refusals = _WRITE if body is not None else _READ if query is None else (400, *_READ)
+    if conflicts:
+        refusals = (*refusals, 409)
     return {
         "operation_id": name,
         "summary": summary,
@@ -226,6 +229,15 @@ LIST_LEDGER_TRANSACTIONS: Final = _operation(
 )
 GET_LEDGER_TRANSACTION: Final = _operation(
     "get_ledger_transaction", "Read a transaction with its legs", ledger_answers.LedgerTransaction
+)
+GET_PROOF: Final = _operation(
+    "get_ledger_transaction_proof",
+    "Read the proof that a transaction is sealed",
+    ledger_answers.Proof,
+    conflicts=True,
+)
+LIST_SEALS: Final = _operation(
+    "list_seals", "List the blocks of the book's chain", ledger_answers.Seals, query=bodies.Page
 )
 GET_TRIAL_BALANCE: Final = _operation(
     "get_trial_balance",

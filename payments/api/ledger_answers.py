@@ -148,3 +148,75 @@ class TrialBalance(Object):
     types: list[TrialBalanceType]
     data: list[TrialBalanceRow]
     next_cursor: str | None
+
+
+class SealedBlock(Object):
+    """A block of the book's chain (docs/reference/seals.md)."""
+
+    book: str
+    number: int
+    previous_hash: str
+    root: str
+    leaf_count: int
+    first_position: int
+    last_position: int
+    sealed_at: str
+    key_id: str
+    block_hash: str
+    signature: str
+
+
+class Seal(SealedBlock):
+    """A block of the book's chain, in a list."""
+
+    object: Literal["seal"]
+
+
+class Seals(Object):
+    """One page of blocks, newest first."""
+
+    data: list[Seal]
+    next_cursor: str | None
+
+
+class ProvedLeg(Object):
+    """One leg as it is sealed; amounts in minor units, as text."""
+
+    number: int
+    account: str
+    type: AccountType
+    currency: str
+    side: Literal["D", "C"]
+    amount_minor: str
+    account_version: str | None
+    balance_after_minor: str | None
+
+
+class ProvedTransaction(Object):
+    """A transaction as it is sealed."""
+
+    book: str
+    id: str
+    kind: str
+    reference: str
+    request_hash: str
+    leg_count: int
+    effective_at: str
+    occurred_at: str | None
+    posted_at: str
+    actor: str
+    memo: str
+    metadata: str
+    reverses: str | None
+    legs: list[ProvedLeg]
+
+
+class Proof(Object):
+    """That a transaction is leaf `index` of a block: `path` leads from it to the block's root."""
+
+    object: Literal["proof"]
+    transaction: ProvedTransaction
+    index: int
+    path: list[str]
+    block: SealedBlock
+    public_key: str

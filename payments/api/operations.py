@@ -15,8 +15,10 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
+from config import seam
 from ledger import checking, folding
-from payments import payout_stops, queues, runs
+from ledger.seals import publishing, sealing
+from payments import payout_stops, queues, runs, seal_anchor
 
 _BROKER_TIMEOUT_SECONDS = 0.5
 
@@ -48,6 +50,27 @@ def metrics(_request: HttpRequest) -> HttpResponse:
     return HttpResponse(generate_latest(_registry), content_type=CONTENT_TYPE_LATEST)
 
 
+class _Seals:
+    """What is not sealed, and what is not published."""
+
+    def __init__(self) -> None:
+        self._unsealed = GaugeMetricFamily(
+            "florin_ledger_unsealed_transactions", "Transactions that no seal covers yet"
+        )
+        self._oldest = GaugeMetricFamily("florin_ledger_unsealed_seconds", "For how long the oldest of them is posted")
+        self._missing = GaugeMetricFamily(
+            "florin_seal_heads_unpublished", "Heads of blocks that a place does not have", labels=["place"]
+        )
+        self.families = (self._unsealed, self._oldest, self._missing)
+
+    def measure(self) -> None:
+        tail = sealing.unsealed()
+        self._unsealed.add_metric([], tail.transactions)
+        self._oldest.add_metric([], (seam.now() - tail.oldest).total_seconds() if tail.oldest else 0)
+        for place in seal_anchor.places():
+            self._missing.add_metric([place.kind], publishing.missing(place.name))
+
+
 class _Queues(Collector):
     """The queues as they are at the moment of the scrape; without a database only the fact that there is none."""
 
@@ -65,6 +88,7 @@ class _Queues(Collector):
         )
         through = GaugeMetricFamily("florin_ledger_verified_entry", "The entry through which the books are verified")
         stopped = GaugeMetricFamily("florin_books_out_of_balance", "Books whose payouts are stopped")
+        seals = _Seals()
         dead = GaugeMetricFamily("florin_runs_dead", "Daily runs that were given up")
         try:
             lags = queues.lags()
@@ -76,6 +100,7 @@ class _Queues(Collector):
                 verified.add_metric([], mark.checked_at.timestamp())
             stopped.add_metric([], payout_stops.open_stops())
             dead.add_metric([], runs.dead_runs())
+            seals.measure()
         except Error:
             lags = []
         up.add_metric([], 1 if lags else 0)
@@ -84,7 +109,7 @@ class _Queues(Collector):
             oldest.add_metric([lag.queue], lag.oldest_seconds)
         took = GaugeMetricFamily("florin_queue_scrape_seconds", "How long looking at the queues took")
         took.add_metric([], time.perf_counter() - started)
-        yield from (up, due, oldest, tail, unverified, verified, through, stopped, dead, took)
+        yield from (up, due, oldest, tail, unverified, verified, through, stopped, dead, *seals.families, took)
 
 
 _registry = CollectorRegistry(auto_describe=False)
