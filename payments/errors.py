@@ -225,6 +225,15 @@ CATALOGUE: Final[dict[str, Listed]] = {
         "A person is looking at it: do not pay in another way.",
     ),
     "receipt_not_ready": Listed(409, "The order is not paid", "There is a receipt after SUCCESS."),
+    "payment_order_not_paid": Listed(
+        409, "The order is not paid", "Deliver and refund orders that are SUCCESS; cancel a payment that is not paid."
+    ),
+    "refund_exists": Listed(409, "A refund with this reference exists", "Read it, or choose another reference."),
+    "refund_exceeds_captured": Listed(
+        422,
+        "The amount is more than what can go back",
+        "Refund at most what was captured of the order, less its refunds and what disputes have taken.",
+    ),
     "amount_mismatch": Listed(422, "The amount differs", "Send the order's own amount, or none."),
     "capture_exceeds_authorized": Listed(
         422, "The amount is more than what is held", "Capture at most what was authorized for the order."

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from django.db.models import Value
@@ -31,11 +31,22 @@ from payments.models import (
     PaymentOrder,
     PspAccount,
     PspOperation,
+    Refund,
     Seller,
 )
 from wallet.balances import WalletBalance
 
 Object = dict[str, Any]
+
+
+class ReleasedParts(NamedTuple):
+    """Where a released share went, in minor units: `amount` is the sum of the others."""
+
+    amount: int
+    available: int
+    debt: int
+    reserved: int
+
 
 RESULT: Final[dict[str, str]] = {
     "requires_payment_method": "in_progress",
@@ -217,6 +228,51 @@ def _dispute_part(part: DisputePart, order: PaymentOrder, currency: str, sellers
         "amount_returned": format_minor(part.returned_minor + part.regained_minor, currency),
         "seller_share": format_minor(part.seller_minor, currency),
         "platform_share": format_minor(part.fee_minor + part.excess_minor, currency),
+    }
+
+
+def refund(row: Refund, event: PaymentEvent, charge: Charge, order: PaymentOrder | None) -> Object:
+    """Show a refund and whose money it is; a late success has no order. `version` is the payment's."""
+    currency = row.currency_id
+    return {
+        "id": public_id("rfd", row.public_id),
+        "object": "refund",
+        "payment_order": order and public_id("ord", order.public_id),
+        "payment": public_id("pay", event.public_id),
+        "checkout_id": event.checkout_id,
+        "charge": public_id("chg", charge.public_id),
+        "reference": row.reference,
+        "reason": str(row.reason),
+        "to": "original",
+        "amount": format_minor(row.amount_minor, currency),
+        "currency": currency,
+        "status": str(row.status),
+        "failure": row.failure and {key: row.failure.get(key) for key in ("code", "message")},
+        "fee_policy": str(row.fee_policy) or None,
+        "platform_fee": format_minor(row.fee_minor, currency),
+        "from_seller": {
+            "pending": format_minor(row.from_pending_minor, currency),
+            "available": format_minor(row.from_available_minor, currency),
+            "debt": format_minor(row.from_debt_minor, currency),
+        },
+        "created_at": timestamp(row.created_at),
+        "settled_at": row.settled_at and timestamp(row.settled_at),
+        "version": event.version,
+    }
+
+
+def released(order: PaymentOrder, event: PaymentEvent, seller_public_id: UUID, parts: ReleasedParts) -> Object:
+    """Show what a release did with a seller's share of an order."""
+    currency = order.currency_id
+    return {
+        "object": "release",
+        "payment_order": public_id("ord", order.public_id),
+        "payment": public_id("pay", event.public_id),
+        "checkout_id": event.checkout_id,
+        "seller": public_id("sel", seller_public_id),
+        "currency": currency,
+        **{name: format_minor(minor, currency) for name, minor in parts._asdict().items()},
+        "released_at": order.released_at and timestamp(order.released_at),
     }
 
 

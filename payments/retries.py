@@ -41,6 +41,9 @@ NOT_EXECUTED = Policy("exponential", base_seconds=0.5, ceiling_seconds=600, max_
 UNKNOWN = Policy("exponential", base_seconds=1.0, ceiling_seconds=120, max_tries=40)
 # A buyer who must act (3-D Secure) is looked after until the checkout expires.
 BUYER = Policy("fixed", base_seconds=30, max_tries=5000)
+# A refund that the PSP has accepted: seconds for a card, days through banks. Asked within a minute, then less and less
+# often, for about a month; the PSP's notification is usually faster.
+REFUND = Policy("exponential", base_seconds=30, ceiling_seconds=6 * 3600, max_tries=250)
 # A cancellation must not be lost to a long outage.
 CANCEL = Policy("exponential", base_seconds=1.0, ceiling_seconds=300, max_tries=300)
 # A notification for an object that we do not know (yet).

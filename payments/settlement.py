@@ -19,7 +19,7 @@ from django_fsm import TransitionNotAllowed
 from ledger.errors import LedgerError
 from payments import doorbell, outbox, representations, work
 from payments.appliers import batch as batches
-from payments.appliers import charges, disputes, operations, refunds, statuses
+from payments.appliers import charges, disputes, operations, statuses
 from payments.appliers.batch import Batch, PspMismatch, Report
 from payments.models import PaymentEvent, PaymentOrder, PspOperation
 from payments.models.bulk import StaleRows
@@ -116,7 +116,7 @@ def _apply_one(batch: Batch, report: Report) -> None:
         if operation is not None and operation.closed_at is None and operation.fence == report.fence:
             operations.apply(batch, operation, report)
         elif report.result.snapshot is not None and report.result.snapshot.kind == ObjectKind.REFUND:
-            refunds.apply_by_psp_id(batch, report.result.snapshot)
+            operations.hear_of_refund(batch, report.result.snapshot)
         elif report.about_dispute:
             if report.result.snapshot is not None and report.charge_id is not None:
                 disputes.apply(batch, batch.charges[report.charge_id], report.result.snapshot)

@@ -14,7 +14,18 @@ from django.db import close_old_connections, connection
 
 from config import seam
 from ledger import folding
-from payments import cancellations, escalations, executor, idempotency, merchants, runs, seal_anchor, verification
+from payments import (
+    cancellations,
+    escalations,
+    executor,
+    idempotency,
+    merchants,
+    releases,
+    reserves,
+    runs,
+    seal_anchor,
+    verification,
+)
 from wallet import proposals
 
 log = structlog.get_logger(__name__)
@@ -24,9 +35,10 @@ _FOLD_SECONDS = 5.0
 
 
 def run_once(*, stop: Callable[[], bool] = lambda: False) -> int:
-    """Do what is due now; return how many PSP calls and expiries there were."""
-    expired = cancellations.expire_due(now=seam.now())
-    return expired + executor.drain(seconds=_BURST_SECONDS, stop=stop)
+    """Do what is due now; return how many PSP calls, expiries and releases there were."""
+    done = cancellations.expire_due(now=seam.now())
+    done += releases.release_due(now=seam.now()) + reserves.free_due(now=seam.now())
+    return done + executor.drain(seconds=_BURST_SECONDS, stop=stop)
 
 
 def run(stop: Callable[[], bool], *, every_seconds: float | None = None) -> None:

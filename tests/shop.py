@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 import requests
-from django.db import connection
+from django.db import connection, transaction
 
 from config import seam
 from ledger import accounts, invariants
@@ -26,6 +26,11 @@ from payments.psp import registry
 from tests.database import Clone
 from tests.factories import PSP_WEBHOOK_SECRET, Tenant, tenant
 from tests.sandbox_process import SandboxPsp
+from wallet import balances as wallet_balances
+from wallet import movements
+from wallet.balances import WalletBalance
+from wallet.models import Wallet
+from wallet.movements import Heading
 
 MAX_ROUNDS = 60
 
@@ -137,6 +142,31 @@ class Shop:
     def orders(self, event: PaymentEvent) -> list[PaymentOrder]:
         """Return a checkout's orders as they are now."""
         return list(PaymentOrder.objects.filter(event=event).order_by("position"))
+
+    def wallet(self, seller: int = 0, currency: str = "EUR") -> WalletBalance:
+        """Return what one of the sellers has."""
+        row = Wallet.objects.get(book=self.tenant.book, seller=self.sellers[seller].public_id, currency_id=currency)
+        return wallet_balances.of_wallets([row])[0]
+
+    def empty_wallet(self, seller: int = 0, currency: str = "EUR") -> int:
+        """Let everything that is available to a seller leave through a bank; return how much it was."""
+        amount = self.wallet(seller, currency).available
+        now, owner = seam.now(), self.sellers[seller].public_id
+        heading = Heading(self.tenant.book.pk, f"test:{seam.new_uuid()}", currency, now, "test")
+        with transaction.atomic():
+            movements.record([movements.reserve_payout(heading, seller=owner, amount=amount)], now=now)
+            movements.record([movements.bank_payout(heading, bank="house", seller=owner, amount=amount)], now=now)
+        return amount
+
+    def refund_by_hand(self, payment_intent: str, amount: int) -> None:
+        """Refund at the PSP itself, as somebody with its dashboard may."""
+        answer = requests.post(
+            f"{self.psp.url}/v1/refunds",
+            data={"payment_intent": payment_intent, "amount": amount},
+            auth=(self.psp_key, ""),
+            timeout=30,
+        )
+        answer.raise_for_status()
 
     def books(self) -> dict[str, Any]:
         """Return the PSP's own books."""

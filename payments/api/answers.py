@@ -174,6 +174,52 @@ class Charge(Object):
     created_at: str
 
 
+class RefundFailure(Object):
+    """Why a refund did not arrive."""
+
+    code: str
+    message: str
+
+
+class FromSeller(Object):
+    """What a refund took from a seller, by the accounts of the wallet."""
+
+    pending: str
+    available: str
+    debt: str
+
+
+class Refund(Object):
+    """Money that goes back to a buyer. `payment_order` is empty for money that came too late."""
+
+    id: str
+    object: Literal["refund"]
+    payment_order: str | None
+    payment: str
+    checkout_id: str
+    charge: str
+    reference: str
+    reason: Literal["requested_by_customer", "duplicate", "fraudulent", "late_success"]
+    to: Literal["original"]
+    amount: str
+    currency: str
+    status: Literal["pending", "succeeded", "failed"]
+    failure: RefundFailure | None
+    fee_policy: Literal["keep", "return", "proportional"] | None
+    platform_fee: str
+    from_seller: FromSeller
+    created_at: str
+    settled_at: str | None
+    version: int
+
+
+class Refunds(Object):
+    """One page of refunds."""
+
+    data: list[Refund]
+    next_cursor: str | None
+
+
 class PspError(Object):
     """What went wrong with a call."""
 

@@ -224,6 +224,20 @@ class Cancel(Body):
     """Nothing to say."""
 
 
+class Deliver(Body):
+    """Nothing to say."""
+
+
+class NewRefund(Body):
+    """Money of one order goes back: `amount` of it, or all that is left."""
+
+    payment_order: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    amount: Amount | None = None
+    reason: Literal["requested_by_customer", "duplicate", "fraudulent"] = "requested_by_customer"
+    reference: Reference = ""
+    to: Literal["original", "stored_value"] = "original"
+
+
 class NewFeePlan(Body):
     """What the platform keeps: basis points of the amount, and a fixed part per currency and order."""
 
@@ -325,6 +339,14 @@ class PaymentOrdersPage(Page):
     seller: Annotated[str, StringConstraints(min_length=1, max_length=100)] | None = None
     reference: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
     checkout_id: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
+
+
+class RefundsPage(Page):
+    """Query of `GET /refunds`."""
+
+    payment_order: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
+    status: Literal["pending", "succeeded", "failed"] | None = None
+    reference: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
 
 
 class SellersPage(Page):

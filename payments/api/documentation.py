@@ -128,7 +128,15 @@ PROCESS_ORDER: Final = _operation(
     body=bodies.ProcessOrder,
     keyed=True,
 )
+DELIVER_ORDER: Final = _operation(
+    "deliver_payment_order", "Confirm a delivery", answers.PaymentOrder, body=bodies.Deliver, keyed=True
+)
 GET_RECEIPT: Final = _operation("get_receipt", "Read the receipt of a paid order", answers.Receipt)
+LIST_REFUNDS: Final = _operation("list_refunds", "List refunds", answers.Refunds, query=bodies.RefundsPage)
+CREATE_REFUND: Final = _operation(
+    "create_refund", "Refund an order", answers.Refund, status=201, body=bodies.NewRefund, keyed=True
+)
+GET_REFUND: Final = _operation("get_refund", "Read a refund", answers.Refund)
 LIST_SELLERS: Final = _operation("list_sellers", "List sellers", answers.Sellers, query=bodies.SellersPage)
 CREATE_SELLER: Final = _operation(
     "create_seller", "Make a seller", answers.Seller, status=201, body=bodies.NewSeller, keyed=True

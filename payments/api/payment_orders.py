@@ -12,16 +12,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from config import seam
-from ledger.errors import MoneyError
 from ledger.ids import parse_public_id
-from ledger.money import Money
-from payments import processing, representations
+from payments import processing, releases, representations
 from payments.api import bodies, documentation, payment_lookup
 from payments.api.authentication import caller_of
 from payments.api.pagination import page
-from payments.api.requests import body_of, query_of, run_once
+from payments.api.requests import body_of, minor_units, query_of, run_once
 from payments.api.resource import Resource
-from payments.errors import FieldError, InvalidState, Unprocessable
+from payments.errors import InvalidState, Unprocessable
 from payments.idempotency import Effect
 from payments.models import PaymentOrder
 
@@ -85,6 +83,26 @@ class ProcessOrder(Resource):
         return run_once(request, run, now=now)
 
 
+class DeliverOrder(Resource):
+    """`/payment-orders/{id}/deliver`."""
+
+    scopes: ClassVar[dict[str, str]] = {"POST": WRITE}
+
+    @extend_schema(**documentation.DELIVER_ORDER)
+    def post(self, request: Request, order_id: str) -> HttpResponse:
+        """Record that an order was delivered. The seller's share becomes available as the merchant's terms say."""
+        book_id = caller_of(request).book_id
+        row = payment_lookup.order(book_id, order_id)
+        now = seam.now()
+        body_of(request, bodies.Deliver)
+
+        def run() -> Effect:
+            releases.deliver(row.event_id, row.pk, now=now)
+            return Effect(200, payment_lookup.shown_order(payment_lookup.order(book_id, order_id)))
+
+        return run_once(request, run, now=now)
+
+
 class Receipt(Resource):
     """`/payment-orders/{id}/receipt`."""
 
@@ -104,9 +122,5 @@ def _shown(rows: Sequence[PaymentOrder]) -> list[representations.Object]:
 
 
 def _check_amount(text: str, row: PaymentOrder) -> None:
-    try:
-        minor = Money.parse(text, row.currency_id).minor
-    except MoneyError as error:
-        raise bodies.invalid([FieldError("amount", "invalid_amount", str(error))]) from None
-    if minor != row.amount_minor:
+    if minor_units("amount", text, row.currency_id) != row.amount_minor:
         raise Unprocessable("amount_mismatch", "the amount differs from the order's", field="amount")

@@ -9,6 +9,8 @@ from django.http import HttpResponse
 from pydantic import BaseModel
 from rest_framework.request import Request
 
+from ledger.errors import MoneyError
+from ledger.money import Money
 from payments import idempotency
 from payments.api import bodies, headers, json_body, new_payments
 from payments.api.authentication import caller_of
@@ -35,6 +37,16 @@ def query_of[Q: BaseModel](request: Request, model: type[Q]) -> Q:
         if "\0" in query[name] or "\0" in name:
             raise Invalid("bad_request", "NUL characters are not accepted")
     return bodies.read(model, query.dict())
+
+
+def minor_units(field: str, text: str | None, currency: str) -> int | None:
+    """Return an amount in minor units, or `None` for none. Raises `Invalid` for what the currency cannot express."""
+    if text is None:
+        return None
+    try:
+        return Money.parse(text, currency).minor
+    except MoneyError as error:
+        raise bodies.invalid([FieldError(field, "invalid_amount", str(error))]) from None
 
 
 def run_once(request: Request, run: Callable[[], Effect], *, now: datetime) -> HttpResponse:

@@ -10,12 +10,14 @@ from operator import attrgetter
 from uuid import UUID
 
 from config import seam
+from payments import terms
 from payments.appliers import cases
 from payments.appliers.cases import Case
 from payments.models import Charge, PaymentEvent, PaymentOrder, PspAccount, PspOperation, Refund
 from payments.models.bulk import by_id, read_rows, update_rows
 from payments.outbox import Fact
 from payments.psp.base import Result
+from payments.terms import Terms
 from wallet import holdings
 from wallet.holdings import Holding, Owner
 from wallet.movements import Heading, Movement
@@ -93,6 +95,28 @@ class Batch:
         """Return the heading of a movement that this settlement books."""
         return Heading(book_id, subject, currency, self.now, "settlement")
 
+    def terms_of(self, event_id: int) -> Terms:
+        """Return what the book of a checkout says about releases and refunds."""
+        return terms.read(self.events[event_id].__dict__["terms"])
+
+    def owner_of(self, order: PaymentOrder) -> Owner:
+        """Return whose wallet an order pays into."""
+        return order.book_id, self.sellers[order.seller_id], order.currency_id
+
+    def touch(self, order: PaymentOrder) -> None:
+        """Register that an order changed, and its checkout with it."""
+        order.updated_at = self.now
+        self.changed_orders.add(order.pk)
+        self.touched_events.add(order.event_id)
+
+    def new_version(self, event_id: int) -> PaymentEvent:
+        """Give a checkout a new version: what is shown of it changed without a change of its status."""
+        event = self.events[event_id]
+        event.version += 1
+        event.updated_at = self.now
+        self.touched_events.add(event_id)
+        return event
+
     def decide(self, owner: Owner, decision: Decision) -> None:
         """Put a decision off until the seller's wallet is locked, after every row and before anything is written."""
         self.decisions.append((owner, decision))
@@ -155,7 +179,7 @@ def lock(event_ids: Iterable[int], *, now: datetime, disputes: bool = False) -> 
     asked for: most batches are about none. Balances are locked later, by posting.
     """
     ids = sorted(set(event_ids))
-    events = by_id(read_rows(PaymentEvent, "id", ids, lock=True))
+    events = by_id(read_rows(PaymentEvent, "id", ids, lock=True, also=terms.COLUMN))
     charges = by_id(read_rows(Charge, "event_id", ids, lock=True))
     accounts = by_id(read_rows(PspAccount, "id", (charge.psp_account_id for charge in charges.values())))
     for charge in charges.values():
@@ -176,14 +200,15 @@ _CHARGE_COLUMNS = (
     "method_details", "due_at", "tries",
 )  # fmt: skip
 _ORDER_COLUMNS = (
-    "charge", "status", "fee_minor", "captured_minor", "disputed_minor", "fee_disputed_minor", "pending_minor",
-    "capture_requested_minor", "failure", "method_details", "ledger_updated", "wallet_updated", "succeeded_at",
-    "updated_at",
+    "charge", "status", "fee_minor", "captured_minor", "refunded_minor", "fee_refunded_minor", "disputed_minor",
+    "fee_disputed_minor", "pending_minor", "capture_requested_minor", "failure", "method_details", "ledger_updated",
+    "wallet_updated", "delivered_at", "succeeded_at", "release_due_at", "released_at", "updated_at",
 )  # fmt: skip
 _OPERATION_COLUMNS = (
     "parameters", "state", "outcome", "key_generation", "error_code", "error_message", "psp_request_id", "closed_at",
     "due_at", "lease_until", "dead_at",
 )  # fmt: skip
+_REFUND_COLUMNS = ("status", "psp_id", "failure", "settled_at", "attention_at")
 _EVENT_COLUMNS = (
     "status", "psp_customer", "psp_saved_method", "next_action", "version", "updated_at", "expiry_due_at",
 )  # fmt: skip
@@ -198,7 +223,7 @@ def write(batch: Batch) -> None:
     update_rows([batch.charges[i] for i in sorted(batch.changed_charges)], _CHARGE_COLUMNS)
     _insert_charges(batch)
     update_rows([batch.orders[i] for i in sorted(batch.changed_orders)], _ORDER_COLUMNS)
-    update_rows([batch.refunds[i] for i in sorted(batch.changed_refunds)], ("status", "psp_id"))
+    update_rows([batch.refunds[i] for i in sorted(batch.changed_refunds)], _REFUND_COLUMNS)
     _insert_refunds(batch.new_refunds)
     cases.write(batch.cases)
     if batch.new_operations:

@@ -94,7 +94,7 @@ def cancel(batch: Batch, charge: Charge) -> None:
             order.expired()
         else:
             order.cancelled()
-        _changed(batch, order)
+        batch.touch(order)
 
 
 def _replace(batch: Batch, charge: Charge) -> None:
@@ -164,10 +164,10 @@ def fail(batch: Batch, charge: Charge, failure: dict[str, object]) -> None:
     for order in batch.orders_of(charge):
         if order.status in (PaymentOrder.Status.EXECUTING, PaymentOrder.Status.NOT_STARTED):
             order.failed(failure)
-            _changed(batch, order)
+            batch.touch(order)
         elif order.status == PaymentOrder.Status.FAILED:
             order.failure = failure
-            _changed(batch, order)
+            batch.touch(order)
 
 
 def _authorized(batch: Batch, charge: Charge) -> None:
@@ -179,7 +179,7 @@ def _authorized(batch: Batch, charge: Charge) -> None:
     for order in batch.orders_of(charge):
         order.authorized()
         order.method_details = charge.method_details
-        _changed(batch, order)
+        batch.touch(order)
 
 
 def _succeeded(batch: Batch, charge: Charge, snapshot: Snapshot) -> None:
@@ -189,12 +189,13 @@ def _succeeded(batch: Batch, charge: Charge, snapshot: Snapshot) -> None:
     for order, captured in zip(orders, _captured_per_order(charge, orders), strict=True):
         if captured == 0:
             order.cancelled()
-            _changed(batch, order)
+            batch.touch(order)
             continue
         order.fee_minor = fees.fee_of_capture(order.fee_minor, order.amount_minor, captured)
         order.succeeded(captured, batch.now)
+        order.release_due_at = batch.terms_of(order.event_id).release_after_capture(batch.now)
         order.method_details = charge.method_details
-        _changed(batch, order)
+        batch.touch(order)
         batch.movements.append(
             movements.settle_charge(
                 batch.heading(order.book_id, public_id("ord", order.public_id), order.currency_id),
@@ -252,7 +253,7 @@ def _executing(batch: Batch, charge: Charge) -> None:
     for order in batch.orders_of(charge):
         if order.status in (PaymentOrder.Status.NOT_STARTED, PaymentOrder.Status.FAILED):
             order.executing()
-            _changed(batch, order)
+            batch.touch(order)
 
 
 def _poll_later(batch: Batch, charge: Charge) -> None:
@@ -260,9 +261,3 @@ def _poll_later(batch: Batch, charge: Charge) -> None:
     charge.tries = 0
     batch.changed_charges.add(charge.pk)
     batch.touched_events.add(charge.event_id)
-
-
-def _changed(batch: Batch, order: PaymentOrder) -> None:
-    order.updated_at = batch.now
-    batch.changed_orders.add(order.pk)
-    batch.touched_events.add(order.event_id)

@@ -10,9 +10,9 @@ from ledger.ids import public_id
 from payments import retries
 from payments.appliers import charges, refunds
 from payments.appliers.batch import Batch, Report
-from payments.models import Charge, PspOperation
+from payments.models import Charge, PspOperation, Refund
 from payments.outbox import Fact
-from payments.psp.base import Failure, ObjectKind, ObjectStatus, Outcome, Result, Snapshot
+from payments.psp.base import ErrorCode, Failure, ObjectKind, ObjectStatus, Outcome, Result, Snapshot
 
 _K = PspOperation.Kind
 _STATE = PspOperation.State
@@ -30,28 +30,50 @@ def apply(batch: Batch, operation: PspOperation, report: Report) -> None:
     operation.error_code = result.error.code[:64] if result.error else ""
     operation.error_message = result.error.message[:500] if result.error else ""
     if result.outcome == Outcome.NOT_EXECUTED and operation.error_code != NOT_WANTED:
-        policy = retries.CANCEL if operation.kind == _K.CANCEL else retries.NOT_EXECUTED
+        policy = _policy(operation, retries.CANCEL if operation.kind == _K.CANCEL else retries.NOT_EXECUTED)
         # That this try did nothing says nothing of an earlier one whose answer was lost.
         again(batch, operation, policy, _STATE.UNKNOWN if report.sent_before else _STATE.PREPARED)
     elif result.outcome == Outcome.UNKNOWN:
         if result.error and result.error.stored_by_psp:
             # The PSP repeats this error for the key. The next call asks first, and a new try needs a new key.
             operation.key_generation += 1
-        again(batch, operation, retries.UNKNOWN, _STATE.UNKNOWN)
+        again(batch, operation, _policy(operation, retries.UNKNOWN), _STATE.UNKNOWN)
     elif operation.kind == _K.SAVE_METHOD and _still_open(result):
         # The buyer must act, or the PSP is still at it: ask again later.
         again(batch, operation, retries.BUYER, _STATE.UNKNOWN)
         _saving_needs_action(batch, operation, result)
     elif operation.kind in (_K.CANCEL, _K.REFUND) and result.outcome == Outcome.PENDING:
-        again(batch, operation, retries.BUYER, _STATE.UNKNOWN)
+        policy = retries.REFUND if operation.kind == _K.REFUND else retries.BUYER
+        again(batch, operation, policy, _STATE.UNKNOWN)
     elif result.outcome == Outcome.DECLINED and (
-        operation.kind == _K.CANCEL or (operation.kind == _K.REFUND and result.snapshot is None)
+        operation.kind == _K.CANCEL
+        or (operation.kind == _K.REFUND and result.snapshot is None and not _was_refused(batch, operation))
     ):
         # Neither done nor explained by a state: nothing may be assumed, a person looks.
         surrender(batch, operation, operation.error_code or "declined", operation.error_message)
     else:
         close(batch, operation, str(result.outcome))
     _APPLY[_K(operation.kind)](batch, operation, result)
+
+
+def _policy(operation: PspOperation, otherwise: retries.Policy) -> retries.Policy:
+    """Return when to try again: a refund that the PSP has accepted is only followed, however a look at it fails."""
+    return retries.REFUND if is_followed(operation) else otherwise
+
+
+def is_followed(operation: PspOperation) -> bool:
+    """Say whether an operation is a refund that the PSP has accepted: what is left is to hear how it ends."""
+    return operation.kind == _K.REFUND and "psp_id" in operation.parameters
+
+
+def _was_refused(batch: Batch, operation: PspOperation) -> bool:
+    """Say whether the PSP refused the refund of an order for good: no refund came into being there.
+
+    Not so for a late success, whose money is the buyer's whatever the PSP says.
+    """
+    assert operation.refund_id is not None
+    refused = operation.error_code in (ErrorCode.REFUSED, ErrorCode.UNEXPECTED_STATE)
+    return refused and not is_followed(operation) and batch.refunds[operation.refund_id].order_id is not None
 
 
 def close(batch: Batch, operation: PspOperation, outcome: str) -> None:
@@ -97,7 +119,7 @@ def _escalate(batch: Batch, operation: PspOperation, *, dead: bool) -> None:
     """Tell the merchant and the operators, once, that an outcome is unknown for too long (promise 4)."""
     sent = operation.first_sent_at or batch.now
     # What waits for the buyer is not an unknown outcome: it carries no error.
-    unknown = operation.state == _STATE.UNKNOWN and operation.error_code != ""
+    unknown = operation.state == _STATE.UNKNOWN and operation.error_code != "" and not is_followed(operation)
     overdue = unknown and batch.now - sent >= ATTENTION_AFTER
     if (dead or overdue) and not operation.parameters.get("escalated"):
         operation.parameters = {**operation.parameters, "escalated": True}
@@ -228,13 +250,34 @@ def _saving_needs_action(batch: Batch, operation: PspOperation, result: Result) 
 
 
 def _apply_refund(batch: Batch, operation: PspOperation, result: Result) -> None:
-    if result.snapshot is None or operation.refund_id is None:
+    assert operation.refund_id is not None
+    refund = batch.refunds[operation.refund_id]
+    if result.snapshot is None:
+        if operation.closed_at is not None and refund.status == refund.Status.PENDING:
+            refunds.fail(batch, refund, _failure_of(result))
         return
     if result.snapshot.psp_id and operation.closed_at is None:
         operation.parameters = {**operation.parameters, "psp_id": result.snapshot.psp_id}
-    refund = batch.refunds[operation.refund_id]
     refunds.apply(batch, refund, result.snapshot)
-    if refund.status == refund.Status.FAILED:
+    _give_up_on_late_success(batch, operation, refund)
+
+
+def hear_of_refund(batch: Batch, snapshot: Snapshot) -> None:
+    """Apply what the PSP says of a refund that nobody holds the operation of: the answer to a notification."""
+    for refund in batch.refunds.values():
+        if refund.psp_id != snapshot.psp_id:
+            continue
+        refunds.apply(batch, refund, snapshot)
+        charge = batch.charges[refund.charge_id]
+        for operation in batch.operations_of(charge.event_id):
+            if operation.refund_id == refund.pk and operation.closed_at is None:
+                if refund.status != refund.Status.PENDING:
+                    close(batch, operation, "overtaken")
+                _give_up_on_late_success(batch, operation, refund)
+
+
+def _give_up_on_late_success(batch: Batch, operation: PspOperation, refund: Refund) -> None:
+    if refund.status == refund.Status.FAILED and refund.order_id is None:
         surrender(batch, operation, "refund_failed", "The PSP could not pay the money back; a person decides.")
 
 

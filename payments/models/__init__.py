@@ -7,6 +7,7 @@ from payments.models.operations import PspOperation
 from payments.models.orders import Charge, PaymentEvent, PaymentOrder
 from payments.models.parties import ApiKey, FeePlan, FixedFee, Merchant, MerchantBook, PspAccount, Seller
 from payments.models.refunds import Refund
+from payments.models.reserves import ReserveHold
 from payments.models.runs import PayoutStop, Run
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "PspOperation",
     "Refund",
     "RequestNonce",
+    "ReserveHold",
     "Run",
     "Seller",
     "Transition",

@@ -29,6 +29,11 @@ class Merchant(models.Model):
 class MerchantBook(models.Model):
     """A book of a merchant: one for test, one or more for live. Its settings are the tenant's defaults."""
 
+    class RefundFeePolicy(models.TextChoices):
+        KEEP = "keep"  # the seller bears the whole refund
+        RETURN = "return"  # our fee goes back first, in full, then the seller's share
+        PROPORTIONAL = "proportional"  # fee and share go back as they came
+
     book = models.OneToOneField(Book, models.PROTECT, primary_key=True)
     merchant = models.ForeignKey(Merchant, models.PROTECT, related_name="books")
     fee_plan = models.ForeignKey("FeePlan", models.PROTECT, related_name="+")
@@ -36,12 +41,36 @@ class MerchantBook(models.Model):
     default_psp_account = models.ForeignKey("PspAccount", models.PROTECT, null=True, related_name="+")
     # What the platform keeps when it changes a seller's money into another currency.
     fx_margin_basis_points = models.SmallIntegerField(db_default=0)
+    # When a seller's share becomes available: so many business days after delivery (0: at once; NULL: delivery does
+    # not matter), and at the latest so many days after capture (NULL: never without delivery).
+    release_days_after_delivery = models.SmallIntegerField(null=True, db_default=0)
+    release_days_after_capture = models.SmallIntegerField(null=True)
+    capture_days_are_business_days = models.BooleanField(db_default=False)
+    # Which days are holidays ("target2", "weekends" or a country), and in which time zone a day begins.
+    business_calendar = models.CharField(max_length=10, db_default="target2")
+    time_zone = models.CharField(max_length=64, db_default="UTC")
+    refund_fee_policy = models.CharField(max_length=12, choices=RefundFeePolicy, db_default="keep")
 
     class Meta:
         constraints = [
             models.CheckConstraint(
                 condition=Q(fx_margin_basis_points__gte=0, fx_margin_basis_points__lte=2000),
                 name="fx_margin_is_0_to_20_percent",
+            ),
+            models.CheckConstraint(
+                condition=(
+                    Q(release_days_after_delivery__isnull=True)
+                    | Q(release_days_after_delivery__gte=0, release_days_after_delivery__lte=365)
+                )
+                & (
+                    Q(release_days_after_capture__isnull=True)
+                    | Q(release_days_after_capture__gte=0, release_days_after_capture__lte=365)
+                ),
+                name="release_waits_at_most_a_year",
+            ),
+            models.CheckConstraint(
+                condition=Q(refund_fee_policy__in=["keep", "return", "proportional"]),
+                name="refund_fee_policy_is_known",
             ),
         ]
 
@@ -172,6 +201,9 @@ class Seller(models.Model):
     fee_plan = models.ForeignKey(FeePlan, models.PROTECT, null=True)
     payout_schedule = models.JSONField()
     kyc_status = models.CharField(max_length=10, choices=Kyc, default=Kyc.UNVERIFIED)
+    # Rolling reserve: how much of each release is held back, and for how many days.
+    reserve_basis_points = models.IntegerField(db_default=0)
+    reserve_days = models.SmallIntegerField(db_default=0)
     metadata = models.JSONField(default=dict)
     created_at = models.DateTimeField(db_default=Now())
 
@@ -179,6 +211,16 @@ class Seller(models.Model):
         constraints = [
             models.UniqueConstraint("book", "external_id", name="seller_external_id_is_unique_in_its_book"),
             models.UniqueConstraint("id", "book", name="seller_belongs_to_one_book"),
+            models.CheckConstraint(
+                condition=Q(reserve_basis_points=0, reserve_days=0)
+                | Q(
+                    reserve_basis_points__gte=1,
+                    reserve_basis_points__lte=10_000,
+                    reserve_days__gte=1,
+                    reserve_days__lte=365,
+                ),
+                name="reserve_is_a_share_for_a_while",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -26,7 +26,10 @@ FACTORIES: dict[type[Machine], Any] = {
 }
 MACHINES = list(FACTORIES)
 # What else a row needs to be in a state, because of its other constraints.
-ALONG = {(PaymentOrder, "SUCCESS"): {"captured_minor": 1}}
+ALONG: dict[tuple[type[Machine], str], dict[str, Any]] = {
+    (PaymentOrder, "SUCCESS"): {"captured_minor": 1},
+    (Refund, "succeeded"): {"settled_at": factories.NOW},
+}
 
 
 def states(model: type[Machine]) -> list[str]:
@@ -99,13 +102,13 @@ def test_every_other_edge_is_refused_and_leaves_nothing(model: type[Machine]) ->
             if target == source or (source, target) in edges(model):
                 continue
             along = ALONG.get((model, target), {})
-            more = "".join(f", {column} = {value}" for column, value in along.items())
+            more = "".join(f", {column} = %s" for column in along)
             statement = f"UPDATE {model._meta.db_table} SET status = %s{more} WHERE id = %s"
             with pytest.raises(DatabaseError) as caught, transaction.atomic():
                 set_status(model, row.pk, target)
             assert sqlstate_of(caught.value) == ILLEGAL
             with pytest.raises(DatabaseError) as caught, transaction.atomic(), connection.cursor() as cursor:
-                cursor.execute(statement, [target, row.pk])
+                cursor.execute(statement, [target, *along.values(), row.pk])
             assert sqlstate_of(caught.value) == ILLEGAL
         assert model._default_manager.get(pk=row.pk).status == source  # type: ignore[attr-defined]
         assert history(model, row.pk) == before
