@@ -13,8 +13,6 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
-import holidays
-
 WEEKENDS, TARGET2 = "weekends", "target2"
 MAX_DAYS = 365
 _FRIDAY = 4
@@ -22,6 +20,8 @@ _FRIDAY = 4
 
 def is_calendar(name: str) -> bool:
     """Say whether there is a calendar of this name."""
+    import holidays  # here: it takes a third of a second, and only who counts business days needs it
+
     return name in (WEEKENDS, TARGET2) or name in holidays.list_supported_countries(include_aliases=False)
 
 
@@ -61,6 +61,8 @@ def after(at: datetime, days: int, *, business: bool, calendar: str, time_zone: 
 def _holidays(calendar: str, year: int) -> Container[date]:
     if calendar == WEEKENDS:
         return frozenset()
+    import holidays  # here: as above
+
     if calendar == TARGET2:
         return frozenset(holidays.financial_holidays("XECB", years=year))
     return frozenset(holidays.country_holidays(calendar, years=year))
