@@ -15,11 +15,13 @@ import yaml
 
 from config.local_stack.home import ROOT
 from config.local_stack.programs import NAMES, QUEUES
+from ledger.models import Period
 from payments import representations
 from payments.appliers import statuses
 from payments.management.commands import document_machines
 from payments.models import Charge, PaymentEvent, PaymentOrder, PspOperation, Refund
 from tests.stacks import clean_environment, throwaway_stack
+from wallet.models import Proposal
 
 DOCS = ROOT / "docs"
 PAGES = sorted([ROOT / "README.md", ROOT / "benchmarks" / "README.md", *DOCS.rglob("*.md")])
@@ -152,6 +154,8 @@ def test_the_rule_of_a_payments_status_is_told_in_the_order_of_the_code() -> Non
         ("Charge", Charge.Status.values),
         ("Refund", Refund.Status.values),
         ("Operation", PspOperation.State.values),
+        ("Proposal", Proposal.State.values),
+        ("Period", Period.Status.values),
     ],
 )
 def test_statuses_are_those_of_the_code(heading: str, values: list[str]) -> None:

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ledger import accounts
+from ledger.errors import Unbalanced
 from ledger.models import Account, Side
+from ledger.money import format_minor
 from ledger.posting import MAX_AMOUNT, MAX_LEGS, Leg
 from wallet import chart
 from wallet.errors import Fault
@@ -65,6 +67,16 @@ def faults(book_id: int, legs: Sequence[DraftLeg]) -> list[Fault]:
             detail = f"the account is in {account.currency_id}"
             wrong.append(Fault(f"legs[{place}].currency", "currency_mismatch", detail))
     return wrong
+
+
+def require_balance(legs: Sequence[DraftLeg]) -> None:
+    """Raise `Unbalanced` unless debits equal credits in each currency. The ledger checks it again."""
+    sums: dict[str, int] = {}
+    for leg in legs:
+        sums[leg.currency] = sums.get(leg.currency, 0) + (leg.amount if leg.side == Side.DEBIT else -leg.amount)
+    wrong = [f"by {format_minor(abs(net), currency)} {currency}" for currency, net in sums.items() if net]
+    if wrong:
+        raise Unbalanced(f"debits and credits differ {', '.join(wrong)}")
 
 
 def found(book_id: int, legs: Sequence[DraftLeg]) -> dict[str, Account]:

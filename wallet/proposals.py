@@ -167,7 +167,7 @@ def expire(*, now: datetime) -> int:
 
 
 def _checked(draft: Draft, *, now: datetime) -> Proposal:
-    """Return the proposal of a draft, not saved. Raises `WrongProposal`."""
+    """Return the proposal of a draft, not saved. Raises `WrongProposal`, `Unbalanced`."""
     wrong = [
         Fault(name, "invalid_value", f"must have 1 to {most} characters")
         for name, text, most in (("reference", draft.reference, MAX_REFERENCE), ("memo", draft.memo, MAX_TEXT))
@@ -178,6 +178,7 @@ def _checked(draft: Draft, *, now: datetime) -> Proposal:
     wrong += legs.faults(draft.book_id, draft.legs)
     if wrong:
         raise WrongProposal(wrong)
+    legs.require_balance(draft.legs)
     return Proposal(
         public_id=seam.new_uuid(),
         book_id=draft.book_id,

@@ -257,6 +257,12 @@ def test_what_the_books_would_refuse_is_not_proposed(
     assert rows() == before
 
 
+def test_unbalanced_legs_say_by_how_much_and_in_which_currency(book: int) -> None:
+    uneven = legs((AVAILABLE, D, 5), ("write_off:EUR", C, 6))
+    with pytest.raises(Unbalanced, match=r"differ by 0\.01 EUR"):
+        proposed(book, legs=uneven)
+
+
 def test_another_books_account_is_unknown(book: int) -> None:
     stranger = BookFactory.create()
     with pytest.raises(WrongProposal, match="no such account"):
