@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 import psycopg
-from django.db import connections, transaction
+from django.db import connection, connections, transaction
 
 from ledger import accounts, folding, posting
 from ledger.accounts import AccountSpec
@@ -140,3 +140,15 @@ def fold_until_empty() -> int:
     while folding.tail().transactions and time.monotonic() < ends:
         folded += folding.fold(now=NOW)
     return folded
+
+
+def wait_for_the_horizon() -> None:
+    """Wait until no running transaction, of any database of the server, may come before what is posted."""
+    ends, ahead = time.monotonic() + 20, 1
+    while ahead and time.monotonic() < ends:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM ledger_transaction WHERE created_xid >= pg_snapshot_xmin(pg_current_snapshot())"
+            )
+            ahead = cursor.fetchone()[0]
+    assert not ahead

@@ -18,7 +18,7 @@ from ledger.models import CheckRun, TransactionKind
 from ledger.posting import Journal
 from tests.database import Clone
 from tests.factories import NOW
-from tests.ledger.desk import C, D, Desk, at_once, fold_until_empty
+from tests.ledger.desk import C, D, Desk, at_once, fold_until_empty, wait_for_the_horizon
 
 NO_TIME = timedelta(0)
 
@@ -31,18 +31,6 @@ def check_until_empty(limit: int = 1000) -> int:
         assert step.findings == []
         passed += step.passed
     return passed
-
-
-def wait_for_the_horizon() -> None:
-    """Wait until no running transaction, of any database of the server, may come before what is posted."""
-    ends, ahead = time.monotonic() + 20, 1
-    while ahead and time.monotonic() < ends:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT count(*) FROM ledger_transaction WHERE created_xid >= pg_snapshot_xmin(pg_current_snapshot())"
-            )
-            ahead = cursor.fetchone()[0]
-    assert not ahead
 
 
 @pytest.fixture

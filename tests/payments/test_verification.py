@@ -21,7 +21,7 @@ from payments.errors import InvalidState, NotFound
 from payments.models import PayoutStop, Run
 from tests.database import Clone
 from tests.factories import NOW
-from tests.ledger.desk import Desk, at_once, fold_until_empty
+from tests.ledger.desk import Desk, at_once, fold_until_empty, wait_for_the_horizon
 
 WRONG = "UPDATE ledger_entry SET amount = amount + 1 WHERE account_id = {cash}"
 OUT_OF_BALANCE = "UPDATE ledger_balance SET credits = credits + 1 WHERE account_id = {ann}"
@@ -36,6 +36,7 @@ def desk(committed_db: Clone, superuser: psycopg.Connection) -> Desk:
     other, desk = Desk.open(), Desk.open()
     other.post(other.sale("o1", 700, fee=70))
     desk.post(*(desk.sale(f"s{n}", 1000, fee=100) for n in range(3)))
+    wait_for_the_horizon()
     return desk
 
 
