@@ -229,6 +229,18 @@ LIST_LEDGER_ENTRIES: Final = _operation(
     ledger_answers.LedgerEntries,
     query=ledger_queries.EntriesPage,
 )
+LIST_TURNOVER: Final = _operation(
+    "list_turnover",
+    "Read the turnover of a period, account by account",
+    ledger_answers.LedgerTurnovers,
+    query=ledger_queries.TurnoverPage,
+)
+GET_ACCOUNT_TURNOVER: Final = _operation(
+    "get_account_turnover",
+    "Read the turnover of an account by day or month",
+    ledger_answers.LedgerTurnovers,
+    query=ledger_queries.AccountTurnoverQuery,
+)
 LIST_LEDGER_TRANSACTIONS: Final = _operation(
     "list_ledger_transactions",
     "List transactions of the book",

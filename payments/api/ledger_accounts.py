@@ -17,7 +17,7 @@ from ledger.ids import parse_public_id
 from ledger.models import LEGS, Account, Entry, Transaction
 from payments.api import documentation, ledger_objects, ledger_queries, pagination, payment_lookup
 from payments.api.authentication import caller_of
-from payments.api.bodies import invalid
+from payments.api.bodies import Page, invalid
 from payments.api.requests import query_of
 from payments.api.resource import Resource
 from payments.representations import Object
@@ -35,21 +35,7 @@ class LedgerAccounts(Resource):
     def get(self, request: Request) -> Response:
         """List accounts by code, each with its balance now."""
         query = query_of(request, ledger_queries.AccountsPage)
-        scope = Account.objects.filter(book_id=caller_of(request).book_id)
-        # Uses index: account_code_is_unique_in_its_book; codes compare byte by byte.
-        rows = scope.order_by("code")
-        if query.prefix is not None:
-            rows = rows.filter(code__gte=query.prefix)
-            end = _after_all_with(query.prefix)
-            rows = rows.filter(code__lt=end) if end is not None else rows
-        if query.cursor is not None:
-            last = scope.filter(public_id=pagination.public_id_in(query.cursor)).first()
-            if last is None:
-                raise pagination.wrong_cursor()
-            rows = rows.filter(code__gt=last.code)
-        found = list(rows[: query.limit + 1])
-        shown, more = found[: query.limit], len(found) > query.limit
-        cursor = pagination.written(shown[-1].public_id.bytes) if more else None
+        shown, cursor = page_of(caller_of(request).book_id, query.prefix, query)
         return Response({"data": _shown(shown), "next_cursor": cursor})
 
 
@@ -108,6 +94,25 @@ class LedgerAccountEntries(Resource):
         more = (read.older if newest else read.newer) is not None
         cursor = _cursor_of(lines[-1]) if more and lines else None
         return Response({"data": [ledger_objects.entry(line, row) for line in lines], "next_cursor": cursor})
+
+
+def page_of(book_id: int, prefix: str | None, query: Page) -> tuple[list[Account], str | None]:
+    """Return a page of a book's accounts by code, and the cursor to go on with. Raises `Invalid` for a wrong one."""
+    scope = Account.objects.filter(book_id=book_id)
+    # Uses index: account_code_is_unique_in_its_book; codes compare byte by byte.
+    rows = scope.order_by("code")
+    if prefix is not None:
+        rows = rows.filter(code__gte=prefix)
+        end = _after_all_with(prefix)
+        rows = rows.filter(code__lt=end) if end is not None else rows
+    if query.cursor is not None:
+        last = scope.filter(public_id=pagination.public_id_in(query.cursor)).first()
+        if last is None:
+            raise pagination.wrong_cursor()
+        rows = rows.filter(code__gt=last.code)
+    read = list(rows[: query.limit + 1])
+    shown, more = read[: query.limit], len(read) > query.limit
+    return shown, pagination.written(shown[-1].public_id.bytes) if more else None
 
 
 def found(book_id: int, text: str) -> Account:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from payments.api.answers import Object
 
 AccountType = Literal["asset", "liability", "equity", "income", "expense"]
@@ -69,6 +71,28 @@ class LedgerEntries(Object):
     """One page of an account's entries."""
 
     data: list[LedgerEntry]
+    next_cursor: str | None
+
+
+class LedgerTurnover(Object):
+    """What was on an account at the beginning of a period, its debits and credits, and what was there at the end."""
+
+    object: Literal["ledger_turnover"]
+    account: str
+    type: AccountType
+    currency: str
+    from_: str = Field(alias="from")
+    to: str
+    opening: str
+    debits: str
+    credits: str
+    closing: str
+
+
+class LedgerTurnovers(Object):
+    """One page of turnovers."""
+
+    data: list[LedgerTurnover]
     next_cursor: str | None
 
 

@@ -16,6 +16,7 @@ from ledger.models import DEBIT_NORMAL, LEGS, Account, Entry, Side
 from ledger.money import format_minor
 from ledger.statements import Line
 from ledger.trial_balances import Row as TrialRow
+from ledger.turnover import Turnover
 from payments.representations import Object, timestamp
 
 
@@ -70,6 +71,23 @@ def entry(line: Line, row: Account) -> Object:
         "balance": format_minor(line.balance, currency),
         "effective_at": timestamp(line.effective_at),
         "posted_at": timestamp(line.posted_at),
+    }
+
+
+def turnover(row: Turnover) -> Object:
+    """Show what moved on an account in a period."""
+    currency = row.account.currency_id
+    return {
+        "object": "ledger_turnover",
+        "account": row.account.code,
+        "type": row.account.type,
+        "currency": currency,
+        "from": timestamp(row.since),
+        "to": timestamp(row.until),
+        "opening": format_minor(row.opening, currency),
+        "debits": format_minor(row.debits, currency),
+        "credits": format_minor(row.credits, currency),
+        "closing": format_minor(row.closing, currency),
     }
 
 

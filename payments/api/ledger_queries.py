@@ -89,6 +89,24 @@ class EntriesPage(Period):
     order: Literal["newest", "oldest"] = "newest"
 
 
+class TurnoverPage(Period):
+    """Query of `GET /ledger/turnover`: `from` and `to` must be given."""
+
+    from_: Annotated[Instant, Field(alias="from")]
+    to: Instant
+    prefix: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = None
+    basis: BasisName = "effective"
+
+
+class AccountTurnoverQuery(Query):
+    """Query of `GET /ledger/accounts/{code}/turnover`."""
+
+    from_: Annotated[Instant, Field(alias="from")]
+    to: Instant
+    by: Literal["day", "month"] = "month"
+    basis: BasisName = "effective"
+
+
 class TransactionsPage(Period):
     """Query of `GET /ledger/transactions`."""
 

@@ -8,6 +8,7 @@ from payments.api import (
     ledger_accounts,
     ledger_postings,
     ledger_transactions,
+    ledger_turnover,
     merchants,
     payment_orders,
     payments,
@@ -52,6 +53,7 @@ urlpatterns = [
     path("ledger/accounts", ledger_accounts.LedgerAccounts.as_view()),
     path(_A, ledger_accounts.LedgerAccount.as_view()),
     path(f"{_A}/balance", ledger_accounts.LedgerAccountBalance.as_view()),
+    path(f"{_A}/turnover", ledger_turnover.AccountTurnover.as_view()),
     path(f"{_A}/entries", ledger_accounts.LedgerAccountEntries.as_view()),
     path("ledger/transactions", ledger_postings.Transactions.as_view()),
     path("ledger/transactions/<str:transaction_id>", ledger_transactions.LedgerTransaction.as_view()),
@@ -60,5 +62,6 @@ urlpatterns = [
     path("ledger/transactions/<str:transaction_id>/reverse", ledger_postings.ReverseTransaction.as_view()),
     path("ledger/proposals", ledger_postings.Proposals.as_view()),
     path("ledger/proposals/<str:proposal_id>", ledger_postings.ProposalView.as_view()),
+    path("ledger/turnover", ledger_turnover.Turnover.as_view()),
     path("ledger/trial-balance", ledger_transactions.TrialBalance.as_view()),
 ]

@@ -264,6 +264,26 @@ def test_the_trial_balance_balances(api: Api, desk: Desk, shop: Tenant) -> None:
     assert read(api, "ledger/trial-balance", at="2000-01-01T00:00:00Z")["data"] == []
 
 
+def test_turnover_of_a_period_leads_from_opening_to_closing(api: Api, desk: Desk) -> None:
+    november = {"from": "2026-11-01T00:00:00Z", "to": "2026-12-01T00:00:00Z"}
+    shown = answers.LedgerTurnovers.model_validate(read(api, "ledger/turnover", **november)).data
+    ann = {one.account: one for one in shown}["ann:EUR"]
+    assert (ann.opening, ann.debits, ann.credits, ann.closing) == ("0.50", "0.09", "36.85", "37.26")
+    assert [one["account"] for one in every(api, "ledger/turnover", limit="2", **november)] == [
+        one.account for one in shown
+    ]
+    assert [one["account"] for one in every(api, "ledger/turnover", prefix="c", **november)] == ["cash:EUR"]
+    posted = every(api, "ledger/turnover", prefix="ann", basis="posted", **november)
+    assert (posted[0]["opening"], posted[0]["closing"]) == ("0.00", "37.26")
+    months = {"from": "2026-10-01T00:00:00Z", "to": "2026-12-01T00:00:00Z"}
+    rows = answers.LedgerTurnovers.model_validate(read(api, "ledger/accounts/ann:EUR/turnover", **months)).data
+    assert [(row.from_, row.opening, row.closing) for row in rows] == [
+        ("2026-10-01T00:00:00.000Z", "0.00", "0.50"),
+        ("2026-11-01T00:00:00.000Z", "0.50", "37.26"),
+    ]
+    assert len(read(api, "ledger/accounts/cash:EUR/turnover", by="day", **november)["data"]) == 30
+
+
 @pytest.mark.parametrize(
     ("address", "query", "wrong"),
     [
@@ -289,6 +309,17 @@ def test_the_trial_balance_balances(api: Api, desk: Desk, shop: Tenant) -> None:
         ("transactions", "reference=a&reference=b", {"reference": "duplicate"}),
         ("transactions", "from=2026-11-21T00:00:00Z&to=2026-11-20T00:00:00Z", {"to": "invalid_value"}),
         ("trial-balance", "currency=eur", {"currency": "invalid_currency"}),
+        ("turnover", "", {"from": "required", "to": "required"}),
+        (
+            "accounts/cash:EUR/turnover",
+            "from=2026-11-21T00:00:00Z&to=2020-11-21T00:00:00Z",
+            {"to": "invalid_value"},
+        ),
+        (
+            "accounts/cash:EUR/turnover",
+            "from=1990-11-21T00:00:00Z&to=2026-11-21T00:00:00Z&by=day",
+            {"to": "too_long"},
+        ),
         ("trial-balance", "limit=1001", {"limit": "invalid_value"}),
         ("trial-balance", "at=2026-13-01T00:00:00Z", {"at": "invalid_time"}),
     ],
@@ -334,6 +365,7 @@ def test_nothing_of_another_book_can_be_reached(api: Api, desk: Desk, other: Ten
         f"accounts/{public_id('acc', account.public_id)}",
         "accounts/cash:EUR/balance",
         "accounts/cash:EUR/entries",
+        "accounts/cash:EUR/turnover?from=2026-11-01T00:00:00Z&to=2026-12-01T00:00:00Z",
         f"transactions/{public_id('txn', row.public_id)}",
     ):
         assert problem(stranger.get(f"ledger/{address}"), 404, "not_found")["detail"] == unknown["detail"]
@@ -361,6 +393,8 @@ ADDRESSES = (
     "transactions",
     "transactions/txn_00000000000000000000000000",
     "trial-balance",
+    "turnover?from=2026-11-01T00:00:00Z&to=2026-12-01T00:00:00Z",
+    "accounts/cash:EUR/turnover?from=2026-11-01T00:00:00Z&to=2026-12-01T00:00:00Z",
 )
 
 
