@@ -10,6 +10,7 @@ class PaymentsConfig(AppConfig):
 
     def ready(self) -> None:
         """Register what is run every day; an app above registers its own kinds in the same way."""
-        from payments import runs, verification
+        from payments import invoices, runs, verification
 
         runs.register("full_check", verification.full_check, time(2, 30))
+        runs.register("invoices", invoices.issue_due, time(4, 0))

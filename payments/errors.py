@@ -246,6 +246,13 @@ CATALOGUE: Final[dict[str, Listed]] = {
     "rate_unavailable": Listed(
         503, "There is no rate of these days", "Load rates (`load_rates`), then repeat the request.", retryable=True
     ),
+    "vat_rate_missing": Listed(
+        422, "A country has no rate of value added tax", "Set the rate of every country that sellers are in."
+    ),
+    "vat_rate_differs": Listed(409, "Another rate was set for this day", "Rates never change: use a later day."),
+    "month_not_billable": Listed(
+        409, "The month cannot be billed now", "Months are billed in order, once they are over."
+    ),
     "statement_too_long": Listed(422, "Too long for one document", "Ask for a shorter period, or for JSON pages."),
     # The books
     "reference_conflict": Listed(

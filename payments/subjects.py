@@ -20,6 +20,7 @@ class Subject:
     order: UUID
     reference: str
     checkout_id: str
+    seller: UUID
 
 
 def of_orders(book_id: int, names: Iterable[str]) -> dict[str, Subject]:
@@ -30,10 +31,16 @@ def of_orders(book_id: int, names: Iterable[str]) -> dict[str, Subject]:
     found: dict[str, Subject] = {}
     if orders:
         rows = PaymentOrder.objects.filter(book_id=book_id, public_id__in=orders)
-        for row in rows.values_list("public_id", "public_id", "reference", "event__checkout_id"):
+        for row in rows.values_list("public_id", "public_id", "reference", "event__checkout_id", "seller__public_id"):
             found[orders[row[0]]] = Subject(*row[1:])
     if refunds:
         back = Refund.objects.filter(book_id=book_id, public_id__in=refunds, order__isnull=False)
-        for row in back.values_list("public_id", "order__public_id", "order__reference", "order__event__checkout_id"):
+        for row in back.values_list(
+            "public_id",
+            "order__public_id",
+            "order__reference",
+            "order__event__checkout_id",
+            "order__seller__public_id",
+        ):
             found[refunds[row[0]]] = Subject(*row[1:])
     return found

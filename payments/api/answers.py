@@ -445,6 +445,61 @@ class Quotes(Object):
     next_cursor: str | None
 
 
+class InvoiceLine(Object):
+    """The fees of one kind of movement in the month."""
+
+    kind: str
+    count: int
+    amount: str
+
+
+class Invoice(Object):
+    """What a seller was billed for a month. `total` is what the books say was kept; net + vat = total."""
+
+    id: str
+    object: Literal["invoice"]
+    number: str
+    seller: str
+    month: str
+    currency: str
+    net: str
+    vat: str
+    vat_basis_points: int
+    total: str
+    lines: list[InvoiceLine]
+    issuer: dict[str, str]
+    recipient: dict[str, str]
+    issued_at: str
+
+
+class Invoices(Object):
+    """One page of invoices, newest first."""
+
+    data: list[Invoice]
+    next_cursor: str | None
+
+
+class VatRate(Object):
+    """The tax on the platform's fee to sellers of a country, from a day on."""
+
+    country: str
+    valid_from: str
+    basis_points: int
+    note: str
+
+
+class BillingProfile(Object):
+    """Who bills sellers; `billed_until` is the first month that is not billed."""
+
+    object: Literal["billing_profile"]
+    name: str
+    address: str
+    country: str
+    vat_id: str
+    billed_until: str | None
+    vat_rates: list[VatRate]
+
+
 class Proposal(Object):
     """A manual journal that somebody proposed."""
 

@@ -9,11 +9,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from ledger.errors import MoneyError
@@ -111,6 +120,19 @@ def _each_once(value: list[str]) -> list[str]:
     return value
 
 
+def _day(value: object) -> object:
+    if isinstance(value, str) and re.fullmatch(r"[12][0-9]{3}-[0-9]{2}-[0-9]{2}", value, re.ASCII):
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            pass
+    raise PydanticCustomError("invalid_time", "must be a day, for example 2026-01-01")
+
+
+def _month(value: object) -> object:
+    return _day(f"{value}-01") if isinstance(value, str) and len(value) == 7 else _day(None)
+
+
 def _amount_or_all(value: object) -> object:
     return value if value == "all" else _amount(value)
 
@@ -118,6 +140,8 @@ def _amount_or_all(value: object) -> object:
 Amount = Annotated[str, BeforeValidator(_amount), Field(examples=["19.99"])]
 AmountOrAll = Annotated[str, BeforeValidator(_amount_or_all), Field(examples=["19.99", "all"])]
 Currency = Annotated[str, BeforeValidator(_currency), Field(examples=["EUR"])]
+Day = Annotated[date, BeforeValidator(_day), Field(examples=["2026-01-01"])]
+Month = Annotated[date, BeforeValidator(_month), Field(examples=["2026-10"])]
 Country = Annotated[str, AfterValidator(_country), Field(examples=["DE"])]
 Email = Annotated[str, StringConstraints(max_length=254), AfterValidator(_email)]
 Metadata = Annotated[dict[str, str], BeforeValidator(_metadata)]
@@ -281,6 +305,31 @@ class Nothing(Body):
     """A body without fields, or none."""
 
 
+class VatRate(Body):
+    """The tax on the platform's fee to sellers of a country, from a day on. Zero says in `note` why."""
+
+    country: Country
+    valid_from: Day
+    basis_points: Annotated[int, Field(ge=0, le=5000)]
+    note: Annotated[str, StringConstraints(max_length=200), AfterValidator(_printable)] = ""
+
+    @model_validator(mode="after")
+    def _zero_is_explained(self) -> VatRate:
+        if self.basis_points == 0 and not self.note:
+            raise PydanticCustomError("required", "a rate of zero needs a note that says why")
+        return self
+
+
+class BillingTerms(Body):
+    """Who bills sellers, and by which rates."""
+
+    name: Name
+    address: Annotated[str, StringConstraints(min_length=1, max_length=500), AfterValidator(_printable)]
+    country: Country
+    vat_id: Annotated[str, StringConstraints(max_length=20), AfterValidator(_printable)] = ""
+    vat_rates: Annotated[list[VatRate], Field(max_length=300)] = Field(default_factory=list)
+
+
 class NewMerchant(Body):
     """An e-commerce site. It gets a book, a key, a fee plan and a house seller."""
 
@@ -309,6 +358,13 @@ class Page(BaseModel):
 
     limit: Annotated[int, Field(ge=1, le=100)] = 20
     cursor: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
+
+
+class InvoicesPage(Page):
+    """Query of `GET /invoices`."""
+
+    seller: Annotated[str, StringConstraints(min_length=1, max_length=100)] | None = None
+    month: Month | None = None
 
 
 class PaymentsPage(Page):

@@ -198,6 +198,12 @@ CREATE_QUOTE: Final = _operation(
 )
 GET_QUOTE: Final = _operation("get_quote", "Read a quote", answers.Quote)
 EXECUTE_QUOTE: Final = _operation("execute_quote", "Convert by a quote", answers.Quote, body=bodies.Nothing, keyed=True)
+LIST_INVOICES: Final = _operation("list_invoices", "Invoices of fees", answers.Invoices, query=bodies.InvoicesPage)
+GET_INVOICE: Final = _operation("get_invoice", "Read an invoice", answers.Invoice)
+GET_BILLING: Final = _operation("get_billing", "Who bills, and by which rates", answers.BillingProfile)
+PUT_BILLING: Final = _operation(
+    "put_billing", "Set who bills, and add rates of value added tax", answers.BillingProfile, body=bodies.BillingTerms
+)
 CREATE_MERCHANT: Final = _operation(
     "create_merchant",
     "Make a merchant",

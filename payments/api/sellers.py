@@ -66,7 +66,7 @@ class Seller(Resource):
     @extend_schema(**documentation.GET_SELLER)
     def get(self, request: Request, seller_id: str) -> Response:
         """Read a seller, by our id or the merchant's own."""
-        return Response(representations.seller(_found(caller_of(request).book_id, seller_id)))
+        return Response(representations.seller(found(caller_of(request).book_id, seller_id)))
 
 
 class SellerWallets(Resource):
@@ -77,7 +77,7 @@ class SellerWallets(Resource):
     @extend_schema(**documentation.LIST_WALLETS)
     def get(self, request: Request, seller_id: str) -> Response:
         """Read what a seller has, per currency."""
-        row = _found(caller_of(request).book_id, seller_id)
+        row = found(caller_of(request).book_id, seller_id)
         wallets = list(Wallet.objects.filter(book_id=row.book_id, seller=row.public_id).order_by("currency_id"))
         data = [representations.wallet(balance) for balance in balances.of_wallets(wallets)]
         return Response({"data": data, "next_cursor": None})
@@ -121,7 +121,7 @@ def _loaded(rows: QuerySet[SellerRow]) -> QuerySet[SellerRow]:
     return rows.select_related("fee_plan").prefetch_related("fee_plan__fixed_fees")
 
 
-def _found(book_id: int, text: str) -> SellerRow:
+def found(book_id: int, text: str) -> SellerRow:
     value = parse_public_id("sel", text)
     rows = _loaded(SellerRow.objects.filter(book_id=book_id))
     row = rows.filter(public_id=value).first() if value else rows.filter(external_id=text).first()

@@ -5,6 +5,7 @@ from django.urls import path
 from payments.api import (
     conversions,
     intake,
+    invoices,
     ledger_accounts,
     ledger_postings,
     ledger_transactions,
@@ -47,6 +48,9 @@ urlpatterns = [
     path("wallets/<str:wallet_id>/quotes", conversions.WalletQuotes.as_view()),
     path("quotes/<str:quote_id>", conversions.QuoteView.as_view()),
     path("quotes/<str:quote_id>/execute", conversions.ExecuteQuote.as_view()),
+    path("invoices", invoices.Invoices.as_view()),
+    path("invoices/<str:invoice_id>", invoices.InvoiceView.as_view()),
+    path("billing", invoices.Billing.as_view()),
     path("merchants", merchants.Merchants.as_view()),
     path("merchants/<str:merchant_id>", merchants.MerchantView.as_view()),
     path("merchants/<str:merchant_id>/psp-accounts/<str:psp>", merchants.MerchantPspAccount.as_view()),

@@ -1,6 +1,7 @@
 """The tables of payments, by noun."""
 
 from payments.models.disputes import Dispute, DisputePart
+from payments.models.invoices import BillingProfile, Invoice, VatRate
 from payments.models.machines import AllowedTransition, Transition
 from payments.models.messages import IdempotencyRecord, OutboxMessage, PspNotification, RequestNonce
 from payments.models.operations import PspOperation
@@ -13,12 +14,14 @@ from payments.models.runs import PayoutStop, Run
 __all__ = [
     "AllowedTransition",
     "ApiKey",
+    "BillingProfile",
     "Charge",
     "Dispute",
     "DisputePart",
     "FeePlan",
     "FixedFee",
     "IdempotencyRecord",
+    "Invoice",
     "Merchant",
     "MerchantBook",
     "OutboxMessage",
@@ -34,4 +37,5 @@ __all__ = [
     "Run",
     "Seller",
     "Transition",
+    "VatRate",
 ]
