@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ("ledger", "0010_period"),
-        ("payments", "0008_fx_margin"),
+        ("payments", "0009_refunds"),
     ]
 
     operations = [
