@@ -7,6 +7,7 @@ for it too. (An owner can drop a guard, and a superuser can do anything: that is
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ import psycopg
 import pytest
 from django.db import connection
 
+from config.local_stack.home import ROOT
 from ledger import invariants
 from tests.database import Clone
 from tests.ledger.desk import Desk, digests
@@ -184,6 +186,39 @@ def test_the_rights_of_the_runtime_role_are_exactly_these(db: None, superuser: p
         [[*writers, "ledger_begin_epoch"]],
     ).fetchall()
     assert public == []
+
+
+def test_the_grants_of_a_restore_give_the_rights_that_the_migrations_gave(superuser: psycopg.Connection) -> None:
+    """A dump brings no rights along: what the how-to runs afterwards, on its own, must be enough and complete."""
+    page = (ROOT / "docs/how-to/back-up-and-restore.md").read_text()
+    files = re.findall(r"-f (\S+\.sql)", page.split("pg_restore", 1)[1].split("```", 1)[0])
+    assert files
+    with superuser.transaction(force_rollback=True):
+        before = rights(superuser)
+        superuser.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO florin_app")
+        superuser.execute("GRANT ALL ON ALL FUNCTIONS IN SCHEMA public TO florin_app, PUBLIC")
+        assert rights(superuser) != before
+        superuser.execute("SET LOCAL ROLE florin_owner")
+        for name in files:
+            superuser.execute((ROOT / name).read_text().encode())
+        after = rights(superuser)
+    assert (after - before, before - after) == (set(), set())
+
+
+def rights(superuser: psycopg.Connection) -> set[tuple[str, str]]:
+    """Return what the runtime role may do with tables, and which functions it may run that act as their owner."""
+    return set(
+        superuser.execute(
+            "SELECT c.relname, p.privilege FROM pg_class c,"
+            " unnest(ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) AS p (privilege)"
+            " WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'"
+            " AND (c.relname LIKE 'ledger\\_%' OR c.relname LIKE 'payments\\_%' OR c.relname LIKE 'wallet\\_%')"
+            " AND has_table_privilege('florin_app', c.oid, p.privilege)"
+            " UNION ALL SELECT p.oid::regprocedure::text, 'EXECUTE' FROM pg_proc p"
+            " WHERE p.pronamespace = 'public'::regnamespace AND p.prosecdef"
+            " AND has_function_privilege('florin_app', p.oid, 'EXECUTE')"
+        ).fetchall()
+    )
 
 
 def test_every_function_of_the_books_pins_its_search_path(db: None, superuser: psycopg.Connection) -> None:
