@@ -126,7 +126,13 @@ class SteppingAdmin(ReadOnlyAdmin):
             return HttpResponseNotAllowed(["GET", "POST"])
         form = step.form(request.POST if request.method == "POST" else None, subject=obj)
         if not form.is_valid():  # nor is one that was not sent
-            context = {"title": step.title, "step": step, "name": self.heading(obj), "form": form}
+            context = {
+                "title": step.title,
+                "step": step,
+                "name": self.heading(obj),
+                "form": form,
+                "tables": list(self.tables(request, obj)),
+            }
             return self.page(request, obj, "admin/confirm_step.html", context)
         given = Given(actor_of(request), seam.now(), form.cleaned_data)
         try:

@@ -93,7 +93,9 @@ def test_an_approver_sees_what_would_happen_is_asked_and_posts_it(proposal: Prop
     assert page(proposal, "approve") in shown
     assert page(proposal, "reject") in shown
     before = everything()
-    assert approver.get(page(proposal, "approve")).status_code == 200
+    asked = approver.get(page(proposal, "approve")).content.decode()
+    assert "in your name" in asked
+    assert "refund:payable:EUR" in asked
     assert everything() == before
     answer = approver.post(page(proposal, "approve"), {"note": "seen the e-mail"}, follow=True)
     assert "Approved and posted" in answer.content.decode()

@@ -80,6 +80,7 @@ class ProposalAdmin(SteppingAdmin):
         "book",
         "memo",
         "effective_at",
+        "size",
         "takes_back",
         "maker",
         "made_at",
@@ -207,6 +208,11 @@ class ProposalAdmin(SteppingAdmin):
     def status(self, row: Proposal) -> SafeString:
         """Show the state."""
         return badge(row.state, _TONES[Proposal.State(row.state)])
+
+    @admin.display(description="Legs")
+    def size(self, row: Proposal) -> str:
+        """Show how many legs there are: of very many the page shows the first."""
+        return str(len(row.legs))
 
     @admin.display(description="Takes back")
     def takes_back(self, row: Proposal) -> SafeString:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from config import seam
 from ledger import accounts, periods
@@ -18,6 +22,7 @@ from payments.models import ApiKey, IdempotencyRecord
 from tests.factories import Tenant
 from tests.ledger.desk import digests
 from tests.payments.api.conftest import Api, content, fields, problem
+from tests.payments.api.test_any_input import FEW, ODD, check, places
 from wallet import movements, proposals
 from wallet.legs import DraftLeg
 from wallet.models import Proposal, Wallet
@@ -257,6 +262,31 @@ def test_a_closed_account_takes_no_proposal(api: Api, shop: Tenant, body: dict[s
     accounts.close(Account.objects.get(book=shop.book, code="refund:payable:EUR").pk, now=seam.now())
     body["reference"] = "other"
     problem(api.post("ledger/transactions", body), 422, "account_closed")
+
+
+@settings(FEW, max_examples=60)
+@given(data=st.data())
+def test_a_journal_with_odd_values_is_answered_and_posts_nothing(
+    api: Api, shop: Tenant, body: dict[str, Any], data: st.DataObject
+) -> None:
+    odd = copy.deepcopy(body) | {"effective_at": None, "metadata": {"case": "17"}}
+    for _ in range(data.draw(st.integers(1, 3))):
+        *steps, last = data.draw(st.sampled_from(places(odd)))
+        place = odd
+        for step in steps:
+            place = place[step]
+        place[last] = data.draw(ODD)
+    adjustment = {"type": "credit", "amount": data.draw(ODD), "reason": data.draw(ODD), "reference": data.draw(ODD)}
+    reversal = {"memo": "m", "reference": data.draw(ODD), "amount": data.draw(ODD), "legs": data.draw(ODD)}
+    before = digests(connection)
+    for address, sent in (
+        ("ledger/transactions", odd),
+        ("ledger/transactions?dry_run=true", odd),
+        (f"ledger/transactions/{txn(shop)}/reverse", reversal),
+        (f"wallets/{wal(shop)}/transactions", adjustment),
+    ):
+        check(api, "POST", address, json.dumps(sent).encode(), **{"Idempotency-Key": "k"})
+    assert digests(connection) == before
 
 
 # --- reversals -----------------------------------------------------------------------------------------------------
