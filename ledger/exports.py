@@ -18,10 +18,12 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from ledger import trial_balances
+from ledger.balances import Basis
 from ledger.csv_files import text
 from ledger.ids import public_id
-from ledger.models import Side, TransactionKind
+from ledger.models import Account, Side, TransactionKind
 from ledger.money import format_minor
+from ledger.statements import MAX_LINES, statement
 
 TRANSACTIONS_IN_A_CHUNK: Final = 500
 LEGS_IN_A_CHUNK: Final = 20_000
@@ -178,3 +180,51 @@ def _one_snapshot() -> Iterator[None]:
 def _sums(book_id: int, before: datetime) -> Sums:
     _, sums = trial_balances.of_book(book_id, at=before - _INSTANT, basis="effective", limit=0)
     return {(row.type, row.currency): row.debit - row.credit for row in sums if row.type}
+
+
+STATEMENT_HEADER: Final = (
+    "effective_at", "posted_at", "transaction", "kind", "reference", "debit", "credit", "balance", "currency",
+)  # fmt: skip
+INCOMPLETE: Final = "INCOMPLETE: the account was dated back while this was written; export it again"
+
+
+def statement_rows(
+    account: Account, *, since: datetime | None, until: datetime | None, basis: Basis
+) -> Iterator[tuple[str, ...]]:
+    """Return the rows of an account's statement under `STATEMENT_HEADER`, oldest first, page by page.
+
+    Begins with the opening and ends with the closing balance. A page that does not go on where the last one ended means
+    that something was posted into what is written already: the last row then says so.
+    """
+    currency = account.currency_id
+
+    def edge(name: str, minor: int) -> tuple[str, ...]:
+        return ("", "", "", name, "", "", "", format_minor(minor, currency), currency)
+
+    place, balance = 0, None
+    while True:
+        page = statement(account, after=place, since=since, until=until, basis=basis, limit=MAX_LINES)
+        if balance is None:
+            yield edge("opening balance", page.opening)
+        elif balance != page.opening:
+            yield edge(INCOMPLETE, balance)
+            return
+        for line in page.lines:
+            debit = line.side == Side.DEBIT
+            amount = format_minor(line.amount, currency)
+            yield (
+                line.effective_at.isoformat(),
+                line.posted_at.isoformat(),
+                public_id("txn", line.transaction_public_id),
+                line.kind,
+                text(line.reference),
+                amount if debit else "",
+                "" if debit else amount,
+                format_minor(line.balance, currency),
+                currency,
+            )
+        balance = page.closing
+        if page.newer is None:
+            yield edge("closing balance", balance)
+            return
+        place = page.newer

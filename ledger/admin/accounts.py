@@ -8,10 +8,12 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 
-from ledger import balances, statements
+from ledger import balances, exports, statements
+from ledger.admin.downloads import SINCE, UNTIL, csv_file, day_of
 from ledger.admin.filters import BookFilter
 from ledger.admin.reading import AFTER, BEFORE, Link, ReadOnlyAdmin, key_of, newest_books
 from ledger.admin.showing import badge, code, link_to, money, sided
@@ -82,8 +84,10 @@ class AccountAdmin(ReadOnlyAdmin):
     def get_urls(self) -> list[URLPattern]:
         """Add the statement."""
         view = self.admin_site.admin_view(self.statement_view)
+        download = self.admin_site.admin_view(self.download_view)
         return [
             path("<path:object_id>/statement/", view, name="ledger_account_statement"),
+            path("<path:object_id>/statement.csv", download, name="ledger_account_statement_csv"),
             *super().get_urls(),
         ]
 
@@ -95,7 +99,9 @@ class AccountAdmin(ReadOnlyAdmin):
         """Show a page of the account's entries with the balance before, after each and after the last."""
         account: Account = self.viewable(request, object_id)
         before, after = key_of(request, BEFORE), key_of(request, AFTER)
-        read = statements.statement(account, before=before if after is None else None, after=after, limit=LINES)
+        basis: balances.Basis = "effective" if request.GET.get("basis") == "effective" else "posted"
+        place = {"after": after} if after is not None else {"before": before}
+        read = statements.statement(account, **place, basis=basis, limit=LINES)
         currency = account.currency_id
         lines = [
             (
@@ -112,7 +118,17 @@ class AccountAdmin(ReadOnlyAdmin):
             "opening": money(read.opening, currency),
             "closing": money(read.closing, currency),
             "lines": lines,
-            "older": f"?{BEFORE}={read.older}" if read.older is not None else "",
-            "newer": f"?{AFTER}={read.newer}" if read.newer is not None else "",
+            "older": f"?basis={basis}&{BEFORE}={read.older}" if read.older is not None else "",
+            "newer": f"?basis={basis}&{AFTER}={read.newer}" if read.newer is not None else "",
+            "basis": basis,
+            "download": reverse("admin:ledger_account_statement_csv", args=[account.pk]) + f"?basis={basis}",
         }
         return self.page(request, account, "admin/statement.html", context)
+
+    def download_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        """Hand out the statement as CSV: of the whole account, or of the days `from` (included) to `to` (not)."""
+        account: Account = self.viewable(request, object_id)
+        since, until = day_of(request, SINCE), day_of(request, UNTIL)
+        basis: balances.Basis = "effective" if request.GET.get("basis") == "effective" else "posted"
+        rows = exports.statement_rows(account, since=since, until=until, basis=basis)
+        return csv_file(f"statement-{account.code}", exports.STATEMENT_HEADER, rows)

@@ -8,10 +8,13 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 
-from ledger import balances
+from config import seam
+from ledger import balances, exports
+from ledger.admin.downloads import SINCE, UNTIL, csv_file, day_of, last_month, verified
 from ledger.admin.periods import SOFT_CLOSE, month_before, shown_status
 from ledger.admin.reading import Link, Table
 from ledger.admin.showing import badge, code, link_to, money, right
@@ -46,16 +49,25 @@ class BookAdmin(SteppingAdmin):
         return badge(book.mode, "success" if book.mode == Mode.LIVE else "")
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the trial balance."""
+        """Add the trial balance and the general ledger."""
         view = self.admin_site.admin_view(self.trial_balance_view)
         name = "ledger_book_trial_balance"
-        return [path("<path:object_id>/trial-balance/", view, name=name), *super().get_urls()]
+        download = self.admin_site.admin_view(self.general_ledger_view)
+        return [
+            path("<path:object_id>/trial-balance/", view, name=name),
+            path("<path:object_id>/general-ledger.csv", download, name="ledger_book_general_ledger"),
+            *super().get_urls(),
+        ]
 
     def links(self, request: HttpRequest, obj: Book) -> Iterable[Link]:
         """Lead to the trial balance and the accounts, and to the close of a month for those who may."""
         accounts = reverse("admin:ledger_account_changelist")
         yield Link("Accounts", f"{accounts}?book={obj.pk}", "account_tree")
         yield Link("Trial balance", reverse("admin:ledger_book_trial_balance", args=[obj.pk]), "balance")
+        since, until = last_month(seam.now())
+        address = reverse("admin:ledger_book_general_ledger", args=[obj.pk])
+        period = f"{SINCE}={since.date()}&{UNTIL}={until.date()}"
+        yield Link("General ledger of last month (CSV)", f"{address}?{period}", "download")
         yield from super().links(request, obj)
 
     def tables(self, _request: HttpRequest, obj: Book) -> Iterable[Table]:
@@ -74,6 +86,14 @@ class BookAdmin(SteppingAdmin):
                 for row in rows
             ],
         )
+
+    def general_ledger_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        """Hand out every entry that is effective from the day `from` on and before `to` (last month) as CSV."""
+        book: Book = self.viewable(request, object_id)
+        since, until = last_month(seam.now())
+        since, until = day_of(request, SINCE) or since, day_of(request, UNTIL) or until
+        ledger = exports.general_ledger(book.pk, since=since, until=until)
+        return csv_file(f"ledger-{book.code}-{since.date()}-{until.date()}", exports.HEADER, verified(ledger))
 
     def trial_balance_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Show every account's turnover and balance, and that debits equal credits in each currency."""

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
 from itertools import pairwise
 
 import pytest
@@ -11,9 +17,10 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from config import seam
-from ledger import balances
+from ledger import balances, exports
 from ledger.models import Account, Entry, PostingMode
 from ledger.statements import Line, Statement, statement
+from payments.models import Seller
 from tests.factories import tenant
 from wallet import movements
 
@@ -138,3 +145,65 @@ def test_the_page_in_the_office_shows_opening_lines_and_closing(
     assert "after=" in older
     assert operator.get(f"{address}?before=x&after=y").status_code == 200
     assert operator.get(f"{address}?before=5&after=0").status_code == 200
+
+
+def downloaded(client: Client, address: str) -> list[list[str]]:
+    answer = client.get(address)
+    assert answer.status_code == 200
+    assert answer["Content-Type"] == "text/csv; charset=utf-8"
+    assert "attachment" in answer["Content-Disposition"]
+    return list(csv.reader(io.StringIO(answer.getvalue().decode(), newline="")))
+
+
+@pytest.mark.parametrize("basis", ["posted", "effective"])
+@pytest.mark.parametrize("part", PARTS)
+def test_the_statement_comes_as_a_file_too(
+    book_id: int, operator: Client, monkeypatch: pytest.MonkeyPatch, part: str, basis: str
+) -> None:
+    monkeypatch.setattr("ledger.exports.MAX_LINES", 3)
+    row = account(book_id, part)
+    page = operator.get(reverse("admin:ledger_account_statement", args=[row.pk]), {"basis": basis}).content.decode()
+    (address,) = re.findall(r'href="([^"]*statement\.csv[^"]*)"', page)
+    header, opening, *lines, closing = downloaded(operator, address)
+    assert header == list(exports.STATEMENT_HEADER)
+    assert (opening[3], opening[7], closing[3]) == ("opening balance", "0.00", "closing balance")
+    assert len(lines) == Entry.objects.filter(account=row).count()
+    assert closing[7] == lines[-1][7]
+    assert Decimal(closing[7]) * 100 == balances.of_accounts([row.pk])[row.pk].balance
+    later = downloaded(operator, f"{address}&from=2999-01-01")
+    assert [one[7] for one in later[1:]] == [closing[7], closing[7]]
+
+
+def test_a_statement_that_was_dated_back_meanwhile_says_that_it_is_not_whole(
+    book_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ledger.exports.MAX_LINES", 3)
+    row = account(book_id, "clearing")
+    rows = exports.statement_rows(row, since=None, until=None, basis="effective")
+    found = [next(rows) for _ in range(4)]
+    late = movements.settle_charge(
+        movements.Heading(book_id, "late", "EUR", seam.now() - timedelta(days=9), "test"),
+        psp_account="stripe",
+        seller=Seller.objects.get(book_id=book_id, external_id__startswith="seller").public_id,
+        captured=5,
+        fee=0,
+    )
+    with transaction.atomic():
+        movements.record([late], now=seam.now())
+    found += list(rows)
+    assert [one[3] for one in found].count("closing balance") == 0
+    assert found[-1][3] == exports.INCOMPLETE
+
+
+def test_the_general_ledger_of_a_book_comes_as_a_file(book_id: int, operator: Client) -> None:
+    page = operator.get(reverse("admin:ledger_book_change", args=[book_id])).content.decode()
+    assert "general-ledger.csv?from=" in page
+    address = reverse("admin:ledger_book_general_ledger", args=[book_id])
+    assert downloaded(operator, address) == [list(exports.HEADER)]  # nothing happened last month
+
+
+@pytest.mark.parametrize("name", ["ledger_account_statement_csv", "ledger_book_general_ledger"])
+def test_who_may_not_see_the_books_gets_no_file(book_id: int, signed_in: Callable[..., Client], name: str) -> None:
+    key = account(book_id, "clearing").pk if "account" in name else book_id
+    assert signed_in("nobody").get(reverse(f"admin:{name}", args=[key])).status_code == 403
+    assert Client().get(reverse(f"admin:{name}", args=[key])).status_code == 302
