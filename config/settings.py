@@ -190,6 +190,14 @@ SWEEP_SECONDS = 5
 CHECK_SECONDS = float(os.environ.get("FLORIN_CHECK_SECONDS", "30"))
 POLL_AFTER_SECONDS = int(os.environ.get("FLORIN_POLL_AFTER", "60"))
 CHECKOUT_EXPIRES_AFTER_HOURS = 24
+# Payouts: how long a bank account waits after a change, how soon one without funding is looked at again, and how many
+# are taken up with one answer about a balance.
+PAYOUT_COOL_DOWN_HOURS = {
+    "live": float(os.environ.get("FLORIN_PAYOUT_COOL_DOWN_HOURS", "24")),
+    "test": float(os.environ.get("FLORIN_PAYOUT_COOL_DOWN_HOURS_TEST", "0")),
+}
+PAYOUT_FUNDING_RETRY_SECONDS = 60
+PAYOUTS_PER_FUNDING = 300
 
 # The office. Unfold's Alpine evaluates the expressions in its templates (hence 'unsafe-eval') and binds the
 # menu's width as a style attribute; its one <style> element and htmx's are switched off, so that styles come

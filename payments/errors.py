@@ -224,6 +224,18 @@ CATALOGUE: Final[dict[str, Listed]] = {
         "The outcome of an earlier try is unknown",
         "A person is looking at it: do not pay in another way.",
     ),
+    "seller_closed": Listed(409, "The seller is closed", "Open it again with PATCH /sellers/{id}, or pay another one."),
+    "payout_reference_exists": Listed(409, "A payout has this reference", "Find it with GET /payouts?reference=."),
+    "payouts_stopped": Listed(
+        409, "Nothing is paid out of this book", "Its sums are being looked at; payouts go on when a person says so."
+    ),
+    "payout_mode_not_supported": Listed(
+        409, "This PSP account does not pay sellers", "Its payout mode is `bank`: money goes to the merchant's bank."
+    ),
+    "payout_not_cancellable": Listed(
+        409, "The payout cannot be cancelled", "It is on its way, or it has ended: read it."
+    ),
+    "maker_is_not_checker": Listed(409, "Who asked does not approve", "Let somebody else approve it."),
     "receipt_not_ready": Listed(409, "The order is not paid", "There is a receipt after SUCCESS."),
     "payment_order_not_paid": Listed(
         409, "The order is not paid", "Deliver and refund orders that are SUCCESS; cancel a payment that is not paid."
@@ -274,6 +286,21 @@ CATALOGUE: Final[dict[str, Listed]] = {
         "Reverse at most what is left of the original, account by account.",
     ),
     "posting_refused": Listed(422, "The books do not take this", "Read `detail`."),
+    "seller_not_verified": Listed(
+        422, "The seller is not verified", "Record its verification with POST /sellers/{id}/kyc."
+    ),
+    "payout_destination_missing": Listed(
+        422, "The seller has no bank account", "Set one with PUT /sellers/{id}/payout-destination."
+    ),
+    "payout_destination_cooling_down": Listed(
+        422, "The bank account was changed too recently", "Wait until its `usable_at`.", retryable=True
+    ),
+    "payout_currency_mismatch": Listed(
+        422, "The seller takes no payouts in this currency", "Set a bank account in this currency, or use another one."
+    ),
+    "payout_below_minimum": Listed(
+        422, "The amount is below the seller's minimum", "Pay out more, or lower `payout_schedule.minimum`."
+    ),
     # PSP notifications
     "notification_rejected": Listed(
         400, "The notification was not accepted", "Its signature, age or form is wrong; nothing was stored."
@@ -305,6 +332,7 @@ FIELD_CODES: Final[dict[str, str]] = {
     "invalid_email": "not an e-mail address",
     "invalid_url": "not an absolute http or https address",
     "invalid_time": "not an RFC 3339 time",
+    "invalid_bank_account": "not a bank account: form or check digits are wrong",
     "invalid_token": "not a token of a PSP",
     "too_short": "too few characters or items",
     "too_long": "too many characters or items",

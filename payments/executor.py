@@ -17,12 +17,24 @@ from django.db import connection, transaction
 from django.db.models import prefetch_related_objects
 
 from config import seam
-from payments import dispute_watch, doorbell, notifications, psp_calls, settlement, work
+from payments import (
+    dispute_watch,
+    doorbell,
+    notifications,
+    payout_calls,
+    payout_settlement,
+    psp_calls,
+    settlement,
+    work,
+)
 from payments.breaker import note_health
 from payments.models import Charge, PaymentEvent, PspAccount, PspOperation
 from payments.models.bulk import by_id, read_rows
+from payments.payout_calls import PayoutCall
 from payments.psp.base import CallError, Outcome, Result
 from payments.psp_calls import Call
+
+type AnyCall = Call | PayoutCall
 
 log = structlog.get_logger(__name__)
 CLAIM_AT_MOST = 200
@@ -48,7 +60,7 @@ def drain(*, seconds: float, stop: Callable[[], bool] = lambda: False) -> int:
     """
     ends = time.monotonic() + seconds
     made = 0
-    in_flight: dict[Future[Result], Call] = {}
+    in_flight: dict[Future[Result], AnyCall] = {}
     with ExitStack() as stack:
         threads = stack.enter_context(ThreadPoolExecutor(settings.PSP_CALLS_IN_FLIGHT, thread_name_prefix="psp"))
         while True:
@@ -71,15 +83,17 @@ def drain(*, seconds: float, stop: Callable[[], bool] = lambda: False) -> int:
                 in_flight[threads.submit(_run, call)] = call
 
 
-def claim(limit: int) -> list[Call]:
+def claim(limit: int) -> list[AnyCall]:
     """Claim operations, notifications and polls that are due, and commit that before anything is sent."""
     now = seam.now()
-    calls: list[Call] = []
+    calls: list[AnyCall] = []
     with transaction.atomic():
         claims = {item.id: item for item in work.claim_operations(limit)}
         operations = _read(list(claims)) if claims else []
         calls.extend(
-            psp_calls.of_operation(operation, claims[operation.pk], now=now)
+            (payout_calls if operation.payout_id is not None else psp_calls).of_operation(
+                operation, claims[operation.pk], now=now
+            )
             for operation in sorted(operations, key=lambda o: (o.lane, o.pk))
         )
         if len(calls) < limit:
@@ -91,6 +105,8 @@ def claim(limit: int) -> list[Call]:
                 )
         if len(calls) < limit:
             calls.extend(dispute_watch.claim(limit - len(calls)))
+        if len(calls) < limit:
+            calls.extend(payout_calls.claim(limit - len(calls), now=now))
     calls.extend(notifications.claim(limit, now=now))
     return calls
 
@@ -98,11 +114,15 @@ def claim(limit: int) -> list[Call]:
 def _read(ids: list[int]) -> list[PspOperation]:
     """Read claimed operations with all that their calls need; each PSP account once."""
     operations = read_rows(PspOperation, "id", ids)
-    events = by_id(read_rows(PaymentEvent, "id", (o.event_id for o in operations)))
+    payout_calls.load([o for o in operations if o.payout_id is not None])
+    operations_of_payments = [o for o in operations if o.payout_id is None]
+    events = by_id(read_rows(PaymentEvent, "id", (o.payment_id for o in operations_of_payments)))
     charges = by_id(read_rows(Charge, "id", (o.charge_id for o in operations if o.charge_id is not None)))
     accounts = by_id(read_rows(PspAccount, "id", (o.psp_account_id for o in operations)))
     for operation in operations:
-        operation.event, operation.psp_account = events[operation.event_id], accounts[operation.psp_account_id]
+        operation.psp_account = accounts[operation.psp_account_id]
+    for operation in operations_of_payments:
+        operation.event = events[operation.payment_id]
         operation.charge = charges[operation.charge_id] if operation.charge_id is not None else None
     pages = [o.charge for o in operations if o.kind == PspOperation.Kind.HOSTED_SESSION and o.charge is not None]
     if pages:
@@ -110,32 +130,36 @@ def _read(ids: list[int]) -> list[PspOperation]:
     return operations
 
 
-def settle(answers: Sequence[tuple[Call, Result]], *, go_on: bool = False) -> list[Call]:
+def settle(answers: Sequence[tuple[AnyCall, Result]], *, go_on: bool = False) -> list[AnyCall]:
     """Hand answers to settlement in batches and remember how healthy each PSP account is.
 
     With `go_on` what the answers made due is claimed with them; it is returned, and the caller must make these calls.
     """
     now = seam.now()
-    calls: list[Call] = []
-    for start in range(0, len(answers), settlement.MAX_REPORTS):
-        reports = [call.report(result) for call, result in answers[start : start + settlement.MAX_REPORTS]]
+    calls: list[AnyCall] = []
+    about_payouts = [call.report(result) for call, result in answers if isinstance(call, PayoutCall)]
+    if about_payouts:
+        payout_settlement.apply(about_payouts, now=now)
+    about_payments = [call.report(result) for call, result in answers if isinstance(call, Call)]
+    for start in range(0, len(about_payments), settlement.MAX_REPORTS):
+        reports = about_payments[start : start + settlement.MAX_REPORTS]
         applied = settlement.advance(reports, now=now, claim_next=go_on)
         calls.extend(psp_calls.of_operation(operation, claim, now=now) for operation, claim in applied.claimed)
     note_health([(call.account_id, result) for call, result in answers], now=now)
     return calls
 
 
-def _run(call: Call) -> Result:
+def _run(call: AnyCall) -> Result:
     """Make one call in a thread. An adapter that raises has a bug; the money question is then open: unknown."""
     assert not connection.in_atomic_block, "no transaction may span a PSP call"
     try:
         return call.run()
     except Exception as error:
-        log.exception("psp_adapter_failed", operation_id=call.operation_id, charge_id=call.charge_id)
+        log.exception("psp_adapter_failed", operation_id=call.operation_id, account_id=call.account_id)
         return Result(Outcome.UNKNOWN, error=CallError("adapter_error", f"{type(error).__name__}: {error}"[:300]))
 
 
-def _await_some(in_flight: dict[Future[Result], Call]) -> set[Future[Result]]:
+def _await_some(in_flight: dict[Future[Result], AnyCall]) -> set[Future[Result]]:
     """Wait for answers, holding no database connection, and gather those that arrive together."""
     done, _ = wait(in_flight, timeout=0, return_when=FIRST_COMPLETED)
     if not done:

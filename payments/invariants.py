@@ -38,6 +38,7 @@ _NAMES = {
     "REFUND": _written("rfd", "r.public_id"),
     "DISPUTE": _written("dsp", "d.public_id"),
     "SELLER": _written("sel", "s.public_id"),
+    "PAYOUT": _written("pyo", "p.public_id"),
     # Every account that a wallet should have, by code: computed once per wallet and part, then joined by equality.
     "WALLET_ACCOUNTS": Template(
         "SELECT w.id, w.book_id, w.seller, w.currency, part,"
@@ -91,10 +92,15 @@ _CHECKS: dict[str, str] = {
                SELECT d.book_id, v.verb || ':' || $DISPUTE || ':' || p.position
                  FROM payments_disputepart p JOIN payments_dispute d ON d.id = p.dispute_id
                 CROSS JOIN unnest(ARRAY['open_dispute', 'win_dispute', 'lose_dispute', 'regain_dispute']) AS v (verb)
+                UNION ALL
+               SELECT p.book_id, v.verb || ':' || $PAYOUT FROM payments_payout p,
+                      unnest(ARRAY['reserve_payout', 'cancel_payout', 'fund_payout', 'pay_out', 'unpay_payout',
+                                   'return_payout']) AS v (verb)
                ) x ON x.book_id = t.book_id AND x.reference = t.reference
          WHERE x.reference IS NULL
            AND t.kind IN ('settle_charge', 'late_success', 'settle_refund', 'refund_returned', 'open_dispute',
-                          'win_dispute', 'lose_dispute', 'regain_dispute')""",
+                          'win_dispute', 'lose_dispute', 'regain_dispute', 'reserve_payout', 'cancel_payout',
+                          'fund_payout', 'pay_out', 'unpay_payout', 'return_payout')""",
     # The ledger knows nothing of proposals: whoever posts could post these kinds without one.
     "manual_journal_was_approved": """
         SELECT 'transaction ' || t.id || ' ' || t.reference || ' by ' || t.actor || ' was approved by nobody'
@@ -159,6 +165,90 @@ _CHECKS: dict[str, str] = {
         SELECT 'charge ' || c.id || ' captured ' || c.captured_minor || ', refunds take ' || sum(r.amount_minor)
           FROM payments_refund r JOIN payments_charge c ON c.id = r.charge_id WHERE r.status <> 'failed'
          GROUP BY c.id HAVING sum(r.amount_minor) > c.captured_minor""",
+    # The status of a payout alone says where its money is: the journal has the movements that led there, once each.
+    "payout_is_posted_once": """
+        SELECT 'payout ' || p.id || ' is ' || p.status || ' over ' || p.amount_minor || '; the books have '
+               || coalesce(x.verbs, 'nothing')
+          FROM payments_payout p
+          LEFT JOIN LATERAL (
+               SELECT string_agg(DISTINCT v.verb, ', ' ORDER BY v.verb) AS verbs,
+                      bool_and(e.amount = p.amount_minor) AS right_amount
+                 FROM unnest(ARRAY['reserve_payout', 'cancel_payout', 'fund_payout', 'pay_out', 'unpay_payout',
+                                   'return_payout']) AS v (verb)
+                 JOIN ledger_transaction t ON t.book_id = p.book_id AND t.reference = v.verb || ':' || $PAYOUT
+                 JOIN ledger_entry e ON e.transaction_id = t.id) x ON true
+         WHERE NOT coalesce(x.right_amount, false)
+            OR NOT CASE p.status
+               WHEN 'requires_approval' THEN x.verbs = 'reserve_payout'
+               WHEN 'pending' THEN x.verbs = 'reserve_payout'
+               WHEN 'cancelled' THEN x.verbs = 'cancel_payout, reserve_payout'
+               WHEN 'sent' THEN x.verbs = 'fund_payout, reserve_payout'
+               WHEN 'paid' THEN x.verbs = 'fund_payout, pay_out, reserve_payout'
+               WHEN 'failed' THEN x.verbs IN ('fund_payout, reserve_payout',
+                                        'fund_payout, pay_out, reserve_payout, unpay_payout')
+               ELSE x.verbs IN ('fund_payout, reserve_payout, return_payout',
+                                 'fund_payout, pay_out, reserve_payout, return_payout, unpay_payout') END""",
+    # The explain tree closes: its parts sum to the amount, lie inside their credits, and no two take the same money.
+    "payout_is_explained": """
+        SELECT 'payout ' || p.id || ' is ' || p.amount_minor || ', explained ' || coalesce(sum(a.amount_minor), 0)
+          FROM payments_payout p LEFT JOIN payments_payoutallocation a ON a.payout_id = p.id
+         GROUP BY p.id HAVING coalesce(sum(a.amount_minor), 0) <> p.amount_minor
+         UNION ALL
+        SELECT 'payout ' || p.id || ' pays what is no credit of its seller: entry ' || a.entry_id
+          FROM payments_payoutallocation a JOIN payments_payout p ON p.id = a.payout_id
+          JOIN payments_seller s ON s.id = p.seller_id
+          LEFT JOIN ledger_entry e ON e.id = a.entry_id LEFT JOIN ledger_account b ON b.id = e.account_id
+         WHERE e.id IS NULL OR e.side <> 'C' OR e.account_id <> a.account_id OR e.account_version <> a.entry_version
+            OR b.code <> 'seller:' || $SELLER || ':available:' || p.currency OR b.book_id <> p.book_id
+            OR a.offset_minor + a.amount_minor > e.amount
+         UNION ALL
+        SELECT 'account ' || x.account_id || ' pays the stretch at ' || x.position_minor || ' twice'
+          FROM (SELECT a.account_id, a.position_minor, a.position_minor + a.amount_minor AS ends,
+                       lead(a.position_minor) OVER (PARTITION BY a.account_id ORDER BY a.position_minor) AS next
+                  FROM payments_payoutallocation a) x WHERE x.ends > x.next""",
+    # What is in transit of a seller is set aside for payouts that have neither arrived nor come back.
+    "in_transit_is_of_payouts": """
+        SELECT 'seller ' || coalesce(w.seller::text, p.seller::text) || ' has ' || coalesce(w.held, 0) || ' '
+               || coalesce(w.currency, p.currency) || ' in transit, the payouts say ' || coalesce(p.amount, 0)
+          FROM (SELECT w.book_id, w.seller, w.currency, b.credits - b.debits AS held
+                  FROM ($WALLET_ACCOUNTS) w JOIN ledger_account a ON a.book_id = w.book_id AND a.code = w.code
+                  JOIN ledger_balance b ON b.account_id = a.id WHERE w.part = 'in_transit') w
+          FULL JOIN (SELECT p.book_id, s.public_id AS seller, p.currency, sum(p.amount_minor) AS amount
+                       FROM payments_payout p JOIN payments_seller s ON s.id = p.seller_id
+                      WHERE p.status IN ('requires_approval', 'pending', 'sent', 'failed')
+                      GROUP BY p.book_id, s.public_id, p.currency) p USING (book_id, seller, currency)
+         WHERE coalesce(w.held, 0) <> coalesce(p.amount, 0)""",
+    # What is on connected accounts was transferred there and has neither been paid nor come back.
+    "connected_is_of_payouts": """
+        SELECT 'PSP account ' || a.id || ' has ' || coalesce(sum(x.held), 0) || ' ' || x.currency
+               || ' on connected accounts, the payouts say ' || coalesce(sum(x.sent), 0)
+          FROM (SELECT p.psp_account_id, p.currency, p.amount_minor AS sent, 0 AS held FROM payments_payout p
+                 WHERE p.status IN ('sent', 'failed')
+                UNION ALL
+                SELECT c.id, b.currency, 0, CASE e.side WHEN 'D' THEN e.amount ELSE -e.amount END
+                  FROM payments_pspaccount c
+                  JOIN ledger_account b ON b.book_id = c.book_id
+                                       AND b.code = 'psp:' || c.code || ':connected:' || b.currency
+                  JOIN ledger_entry e ON e.account_id = b.id) x
+          JOIN payments_pspaccount a ON a.id = x.psp_account_id
+         GROUP BY a.id, x.currency HAVING sum(x.held) <> sum(x.sent)""",
+    "payout_has_one_transfer": """
+        SELECT 'payout ' || payout_id || ' has ' || count(*) || ' transfers' FROM payments_pspoperation
+         WHERE kind = 'transfer' AND (closed_at IS NULL OR outcome = 'succeeded')
+         GROUP BY payout_id HAVING count(*) > 1""",
+    # What is under way is due, or a call is open that brings it on.
+    "payout_goes_on": """
+        SELECT 'payout ' || p.id || ' is ' || p.status || ' without a call that brings it on'
+          FROM payments_payout p
+         WHERE p.status = 'failed' AND NOT EXISTS (
+               SELECT 1 FROM payments_pspoperation o WHERE o.payout_id = p.id AND o.kind = 'reverse_transfer'
+                  AND o.closed_at IS NULL)
+            OR p.status = 'pending' AND p.due_at IS NULL AND NOT EXISTS (
+               SELECT 1 FROM payments_pspoperation o
+                WHERE o.payout_id = p.id AND o.kind = 'transfer' AND o.closed_at IS NULL)
+            OR p.status = 'sent' AND p.due_at IS NULL AND NOT EXISTS (
+               SELECT 1 FROM payments_pspoperation o
+                WHERE o.payout_id = p.id AND o.kind = 'payout' AND o.closed_at IS NULL)""",
     "history_is_legal": """
         SELECT h.machine || ' ' || h.object_id || ' went ' || h.source || ' -> ' || h.target || ' after '
                || coalesce(h.previous, '(new)')
@@ -175,7 +265,8 @@ _CHECKS: dict[str, str] = {
           FROM (SELECT 'payments_paymentorder' AS machine, id, status FROM payments_paymentorder UNION ALL
                 SELECT 'payments_charge', id, status FROM payments_charge UNION ALL
                 SELECT 'payments_refund', id, status FROM payments_refund UNION ALL
-                SELECT 'payments_dispute', id, status FROM payments_dispute) x
+                SELECT 'payments_dispute', id, status FROM payments_dispute UNION ALL
+                SELECT 'payments_payout', id, status FROM payments_payout) x
           LEFT JOIN (SELECT DISTINCT ON (machine, object_id) machine, object_id, target FROM payments_transition
                       ORDER BY machine, object_id, id DESC) h ON h.machine = x.machine AND h.object_id = x.id
          WHERE coalesce(h.target <> x.status, NOT EXISTS (
@@ -201,9 +292,10 @@ _CHECKS: dict[str, str] = {
             OR c.event_id <> o.event_id
          UNION ALL
         SELECT 'operation ' || p.id || ' mixes books' FROM payments_pspoperation p
-          JOIN payments_paymentevent e ON e.id = p.event_id JOIN payments_pspaccount a ON a.id = p.psp_account_id
+          JOIN payments_pspaccount a ON a.id = p.psp_account_id
+          LEFT JOIN payments_paymentevent e ON e.id = p.event_id LEFT JOIN payments_payout y ON y.id = p.payout_id
           LEFT JOIN payments_charge c ON c.id = p.charge_id LEFT JOIN payments_refund r ON r.id = p.refund_id
-         WHERE (e.book_id, a.book_id) IS DISTINCT FROM (p.book_id, p.book_id)
+         WHERE (coalesce(e.book_id, y.book_id), a.book_id) IS DISTINCT FROM (p.book_id, p.book_id)
             OR c.book_id <> p.book_id OR r.book_id <> p.book_id
          UNION ALL
         SELECT 'refund ' || r.id || ' mixes books' FROM payments_refund r JOIN payments_charge c ON c.id = r.charge_id
@@ -333,6 +425,7 @@ _CHECKS: dict[str, str] = {
                SELECT 'notification', id, due_at, lease_until FROM payments_pspnotification UNION ALL
                SELECT 'poll of charge', id, due_at, lease_until FROM payments_charge UNION ALL
                SELECT 'poll of dispute', id, due_at, lease_until FROM payments_dispute UNION ALL
+               SELECT 'payout', id, due_at, lease_until FROM payments_payout UNION ALL
                SELECT 'expiry of payment', id, expiry_due_at, NULL FROM payments_paymentevent) x,
                (SELECT florin_now() AS now) n
          WHERE greatest(x.due_at, x.lease_until) < n.now - interval '$STUCK' AND x.due_at IS NOT NULL""",
@@ -380,6 +473,7 @@ _COUNTED = {
     "charges": "payments_charge",
     "refunds": "payments_refund",
     "disputes": "payments_dispute",
+    "payouts": "payments_payout",
     "operations": "payments_pspoperation",
     "notifications": "payments_pspnotification",
     "transitions": "payments_transition",

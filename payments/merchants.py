@@ -31,6 +31,8 @@ SCOPES: Final = (
     "payments:write",
     "sellers:read",
     "sellers:write",
+    "payouts:read",
+    "payouts:write",
     "wallet:read",
     "wallet:write",
     "merchants:read",
@@ -176,6 +178,25 @@ def create_seller(book_id: int, details: SellerDetails, *, now: datetime) -> Sel
         if "seller_external_id_is_unique_in_its_book" in str(error):
             raise Conflict("seller_exists", "a seller with this external_id exists", field="external_id") from None
         raise
+
+
+def change_seller(seller_id: int, changes: Mapping[str, object], *, closed: bool | None, now: datetime) -> None:
+    """Change columns of a seller; `closed` closes it or opens it again. Locks it, so no payout passes by."""
+    with transaction.atomic():
+        seller = Seller.objects.select_for_update(no_key=True).get(pk=seller_id)
+        for name, value in changes.items():
+            setattr(seller, name, value)
+        if closed is not None:
+            seller.closed_at = (seller.closed_at or now) if closed else None
+        seller.save(update_fields=[*changes, "closed_at"])
+
+
+def record_kyc(seller_id: int, *, status: Seller.Kyc, reference: str) -> None:
+    """Record the result of a seller's verification; payouts need `verified`. Locks the seller."""
+    with transaction.atomic():
+        seller = Seller.objects.select_for_update(no_key=True).get(pk=seller_id)
+        seller.kyc_status, seller.kyc_reference = status, reference
+        seller.save(update_fields=["kyc_status", "kyc_reference"])
 
 
 def put_psp_account(book_id: int, details: PspDetails, *, now: datetime) -> PspAccount:

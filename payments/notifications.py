@@ -15,7 +15,7 @@ from django.db import transaction
 
 from ledger.ids import parse_public_id
 from payments import dispute_watch, doorbell, psp_calls, retries, work
-from payments.models import Charge, PspAccount, PspNotification, PspOperation, Refund
+from payments.models import Charge, Payout, PspAccount, PspNotification, PspOperation, Refund
 from payments.models.bulk import update_rows
 from payments.psp.base import NotificationRef, ObjectKind
 from payments.psp_calls import Call
@@ -81,6 +81,8 @@ def claim(limit: int, *, now: datetime) -> list[Call]:
             elif charge is not None:
                 found[charge.pk] = charge
                 _finish(row, "looked up", now=now)
+            elif _wake_payout(row, now=now):
+                _finish(row, "payout asked", now=now)
             elif _wake_saved_method(row, now=now):
                 _finish(row, "saved method asked", now=now)
             else:
@@ -152,6 +154,15 @@ def _metadata(row: PspNotification) -> dict[str, str]:
         # Verified is who sent it, not its form: a row that cannot be read must not hold up the others.
         value = value.get(name) if isinstance(value, dict) else None
     return {key: text for key, text in value.items() if isinstance(text, str)} if isinstance(value, dict) else {}
+
+
+def _wake_payout(row: PspNotification, *, now: datetime) -> bool:
+    """Let a payout be looked at now. One whose id at the PSP is not known yet is told by its own call."""
+    if row.object_kind != ObjectKind.PAYOUT:
+        return False
+    known = Payout.objects.filter(psp_account_id=row.psp_account_id, psp_id=row.object_psp_id)
+    known.filter(due_at__isnull=False).update(due_at=now, tries=0)
+    return known.exists()
 
 
 def _wake_saved_method(row: PspNotification, *, now: datetime) -> bool:

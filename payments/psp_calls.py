@@ -80,17 +80,17 @@ def _opened(sealed: bytes, identity: str, _field_key: str) -> str:
 def of_operation(operation: PspOperation, claim: Claim, *, now: datetime) -> Call:
     """Build the call of a claimed operation: send it, or find out first what an earlier call led to."""
     sent_before = claim.was != PspOperation.State.PREPARED
-    run = _with_adapter(
+    run = with_adapter(
         operation.psp_account, lambda adapter: _conversation(adapter, operation, sent_before=sent_before, now=now)
     )
     status = str(operation.charge.status) if operation.charge else ""
     return Call(
-        operation.psp_account_id, operation.event_id, operation.charge_id, run, operation.pk, claim.fence,
+        operation.psp_account_id, operation.payment_id, operation.charge_id, run, operation.pk, claim.fence,
         sent_before, status,
     )  # fmt: skip
 
 
-def _with_adapter(account: PspAccount, build: Callable[[Adapter], Callable[[], Result]]) -> Callable[[], Result]:
+def with_adapter(account: PspAccount, build: Callable[[Adapter], Callable[[], Result]]) -> Callable[[], Result]:
     """Build a conversation. An account that cannot be spoken for (its credentials do not open) sends nothing.
 
     It must not raise: the calls of every other account are built beside this one, and would never be made.
@@ -108,6 +108,7 @@ def _conversation(
 ) -> Callable[[], Result]:
     """Return what is said to the PSP about an operation: ask first where an earlier call may have had an effect."""
     charge, event = operation.charge, operation.event
+    assert event is not None, "operations of payouts are spoken by payout_calls"
     wanted = not _was_withdrawn(operation, charge)
     send = _sender(adapter, operation, event, charge)
     key_is_safe = operation.first_sent_at is None or now - operation.first_sent_at < KEY_IS_SAFE_FOR
@@ -139,20 +140,20 @@ def of_charge(charge: Charge) -> Call:
             return lambda: adapter.fetch(ObjectKind.CHARGE, psp_id)
         return lambda: _charge_of_session(adapter, session_id)
 
-    run = _with_adapter(charge.psp_account, asked_of)
+    run = with_adapter(charge.psp_account, asked_of)
     return Call(charge.psp_account_id, charge.event_id, charge.pk, run, charge_status=str(charge.status))
 
 
 def of_refund(refund: Refund) -> Call:
     """Build the call that asks where a refund stands."""
     psp_id, charge = refund.psp_id or "", refund.charge
-    run = _with_adapter(charge.psp_account, lambda adapter: lambda: adapter.fetch(ObjectKind.REFUND, psp_id))
+    run = with_adapter(charge.psp_account, lambda adapter: lambda: adapter.fetch(ObjectKind.REFUND, psp_id))
     return Call(charge.psp_account_id, charge.event_id, charge.pk, run)
 
 
 def of_dispute(charge: Charge, psp_id: str) -> Call:
     """Build the call that asks where a dispute of a charge stands."""
-    run = _with_adapter(charge.psp_account, lambda adapter: lambda: adapter.fetch(ObjectKind.DISPUTE, psp_id))
+    run = with_adapter(charge.psp_account, lambda adapter: lambda: adapter.fetch(ObjectKind.DISPUTE, psp_id))
     return Call(charge.psp_account_id, charge.event_id, charge.pk, run, about_dispute=True)
 
 
@@ -300,6 +301,8 @@ def _asker(  # noqa: C901 - one question per kind of operation, side by side
             return lambda: creations(ObjectKind.SESSION)
         case _K.REFUND:
             return refund
+        case _:
+            raise AssertionError(f"{kind} is about a payout")
 
 
 def _as_answer(result: Result) -> Result:

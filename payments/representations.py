@@ -29,6 +29,8 @@ from payments.models import (
     Merchant,
     PaymentEvent,
     PaymentOrder,
+    Payout,
+    PayoutDestination,
     PspAccount,
     PspOperation,
     Refund,
@@ -300,6 +302,41 @@ def psp_operation(row: PspOperation, event: PaymentEvent, account: PspAccount) -
     }
 
 
+def payout(row: Payout) -> Object:
+    """Show a payout; its seller and destination must be loaded."""
+    return {
+        "id": public_id("pyo", row.public_id),
+        "object": "payout",
+        "seller": public_id("sel", row.seller.public_id),
+        "amount": format_minor(row.amount_minor, row.currency_id),
+        "currency": row.currency_id,
+        "status": str(row.status),
+        "waiting_for": _stored(row.waiting_for) or None,
+        "reference": row.reference,
+        "destination": payout_destination(row.destination),
+        "failure": row.failure and {key: row.failure.get(key) for key in ("code", "message")},
+        "requested_by": row.requested_by,
+        "approved_by": row.approved_by,
+        "created_at": timestamp(row.created_at),
+        "paid_at": row.paid_at and timestamp(row.paid_at),
+        "version": _stored(row.version),
+    }
+
+
+def payout_destination(row: PayoutDestination) -> Object:
+    """Show a bank account, masked. What was sealed is never shown again."""
+    return {
+        "id": public_id("pds", row.public_id),
+        "object": "payout_destination",
+        "type": row.type,
+        "country": row.country,
+        "currency": row.currency_id,
+        "account": row.masked,
+        "usable_at": timestamp(row.usable_at),
+        "created_at": timestamp(row.created_at),
+    }
+
+
 def seller(row: Seller) -> Object:
     """Show a seller; `row.fee_plan` and its fixed fees must be loaded when there is one."""
     return {
@@ -313,6 +350,7 @@ def seller(row: Seller) -> Object:
         "fee_plan": fee_plan(row.fee_plan) if row.fee_plan else None,
         "payout_schedule": row.payout_schedule,
         "kyc_status": str(row.kyc_status),
+        "status": "closed" if row.closed_at else "active",
         "metadata": row.metadata,
         "created_at": timestamp(row.created_at),
     }

@@ -48,3 +48,5 @@ REFUND = Policy("exponential", base_seconds=30, ceiling_seconds=6 * 3600, max_tr
 CANCEL = Policy("exponential", base_seconds=1.0, ceiling_seconds=300, max_tries=300)
 # A notification for an object that we do not know (yet).
 NOTIFICATION = Policy("exponential", base_seconds=1.0, ceiling_seconds=300, max_tries=15)
+# A question about a balance that got no answer: payouts wait, nothing is lost.
+FUNDING = Policy("exponential", base_seconds=1.0, ceiling_seconds=120, max_tries=1000)

@@ -105,7 +105,7 @@ def _claim_next(batch: Batch) -> list[tuple[PspOperation, Claim]]:
     claimed = [(waiting[claim.id], claim) for claim in work.claim_named(list(waiting))]
     for operation, _ in claimed:
         assert operation.charge_id is not None
-        operation.event, operation.charge = batch.events[operation.event_id], batch.charges[operation.charge_id]
+        operation.event, operation.charge = batch.events[operation.payment_id], batch.charges[operation.charge_id]
         operation.psp_account = operation.charge.psp_account
     return claimed
 

@@ -92,6 +92,18 @@ def claim_dispute_polls(limit: int) -> list[Claim]:
         return [Claim(*row) for row in cursor.fetchall()]
 
 
+def claim_payouts(limit: int) -> tuple[list[Claim], list[Claim]]:
+    """Claim payouts to be asked about at the PSP, and balances that waiting payouts need (rows of PspFunding)."""
+    again = f"{settings.POLL_AFTER_SECONDS} seconds"
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM payments_claim_payouts(%s, %s::interval, %s::interval)", [limit, _lease(), again])
+        rows = cursor.fetchall()
+    return (
+        [Claim(row_id, fence) for what, row_id, fence in rows if what == "payout"],
+        [Claim(row_id, fence) for what, row_id, fence in rows if what == "funding"],
+    )
+
+
 def claim_notifications(limit: int) -> list[Claim]:
     """Claim stored notifications that are due."""
     with connection.cursor() as cursor:

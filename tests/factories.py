@@ -29,6 +29,8 @@ from payments.models import (
     MerchantBook,
     PaymentEvent,
     PaymentOrder,
+    Payout,
+    PayoutDestination,
     PspAccount,
     PspOperation,
     Refund,
@@ -297,6 +299,46 @@ class DisputeFactory(DjangoModelFactory[Dispute]):
     created_at = NOW
     updated_at = NOW
     due_at = NOW
+
+
+class PayoutDestinationFactory(DjangoModelFactory[PayoutDestination]):
+    """A German bank account that may be paid to."""
+
+    class Meta:
+        model = PayoutDestination
+
+    public_id = factory.LazyFunction(seam.new_uuid)
+    seller = factory.SubFactory(SellerFactory)
+    book = factory.SelfAttribute("seller.book")
+    currency_id = "EUR"
+    type = PayoutDestination.Type.IBAN
+    country = "DE"
+    details = b"sealed"
+    masked = "DE **** 3000"
+    blind_index = b"index"
+    set_by = "key:tests"
+    created_at = NOW
+    usable_at = NOW
+
+
+class PayoutFactory(DjangoModelFactory[Payout]):
+    """A payout of 10.00 EUR; it has what any status asks for."""
+
+    class Meta:
+        model = Payout
+
+    public_id = factory.LazyFunction(seam.new_uuid)
+    destination = factory.SubFactory(PayoutDestinationFactory)
+    seller = factory.SelfAttribute("destination.seller")
+    book = factory.SelfAttribute("destination.book")
+    psp_account = factory.SubFactory(PspAccountFactory, book=factory.SelfAttribute("..book"))
+    currency_id = "EUR"
+    amount_minor = 1000
+    requested_by = "key:tests"
+    transfer_psp_id = "tr_1"
+    created_at = NOW
+    updated_at = NOW
+    paid_at = NOW
 
 
 class PspOperationFactory(DjangoModelFactory[PspOperation]):

@@ -199,14 +199,18 @@ class Shop:
         return {currency: total for currency, total in sums.items() if total}
 
     def at_the_psp(self) -> dict[str, int]:
-        """Return captured minus refunded and disputed per currency, as the PSP has it."""
+        """Return captured minus refunded and disputed, minus transferred to sellers, as the PSP has it."""
         sums: dict[str, int] = {}
-        for charge in self.books()["charges"]:
+        books = self.books()
+        for charge in books["charges"]:
             currency = charge["currency"].upper()
             sums[currency] = sums.get(currency, 0) + charge["captured"] - charge["refunded"]
         for dispute in self.books()["disputes"]:
             currency = dispute["currency"].upper()
             sums[currency] = sums.get(currency, 0) + dispute["net"]
+        for transfer in books["transfers"]:
+            currency = transfer["currency"].upper()
+            sums[currency] = sums.get(currency, 0) - transfer["amount"] + transfer["amount_reversed"]
         return {currency: total for currency, total in sums.items() if total}
 
 

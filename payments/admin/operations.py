@@ -10,6 +10,7 @@ from ledger.admin.filters import BookFilter, PeriodByIdFilter
 from ledger.admin.showing import api_id, code, link, money, pretty
 from ledger.ids import public_id
 from payments import repairs
+from payments.admin import rows
 from payments.admin.finding import payments_named
 from payments.admin.repairing import Repair, RepairableAdmin
 from payments.admin.states import state
@@ -33,7 +34,7 @@ class PspOperationAdmin(RepairableAdmin):
         "due_at",
     )
     list_filter = ("state", "kind", BookFilter, PeriodByIdFilter)
-    select = ("event", "charge", "refund", "psp_account", "book")
+    select = ("event", "payout", "charge", "refund", "psp_account", "book")
     heavy = ("parameters", "event__buyer", "event__metadata", "error_message")
     fieldsets = (
         (
@@ -95,12 +96,12 @@ class PspOperationAdmin(RepairableAdmin):
     @admin.display(description="Amount")
     def amount(self, row: PspOperation) -> SafeString:
         """Show the amount, where the call has one."""
-        return money(row.amount_minor or None, row.event.currency_id)
+        return money(row.amount_minor or None, row.currency)
 
-    @admin.display(description="Payment")
+    @admin.display(description="Of")
     def of_payment(self, row: PspOperation) -> SafeString:
-        """Link to the payment."""
-        return link(row.event, row.event.checkout_id)
+        """Link to the payment, or to the payout that the call is about."""
+        return rows.subject(row)
 
     @admin.display(description="Charge")
     def of_charge(self, row: PspOperation) -> SafeString:

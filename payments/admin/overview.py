@@ -20,6 +20,7 @@ from ledger.admin.reading import Table
 from ledger.admin.showing import api_id, code, link
 from ledger.models import Account, Book, CheckRun, Entry, Period, Transaction
 from payments import queues
+from payments.admin import rows as operation_rows
 from payments.admin.finding import payments_named
 from payments.models import (
     Charge,
@@ -236,14 +237,14 @@ def _dead_runs() -> Table:
 
 # Uses index: operation_dead.
 def _dead_operations() -> Table:
-    rows = PspOperation.objects.filter(dead_at__isnull=False).select_related("event").order_by("-pk")
+    rows = PspOperation.objects.filter(dead_at__isnull=False).select_related("event", "payout").order_by("-pk")
     return Table(
         "Operations that were given up: a person decides",
-        ("Operation", "Payment", "Kind", "Tries", "Error", "Since"),
+        ("Operation", "Of", "Kind", "Tries", "Error", "Since"),
         [
             (
                 link(row, api_id("opr", row.public_id)),
-                link(row.event, row.event.checkout_id),
+                operation_rows.subject(row),
                 row.kind.replace("_", " "),
                 row.tries,
                 row.error_code,
@@ -262,16 +263,16 @@ def _unknown_outcomes() -> Table:
             state=PspOperation.State.UNKNOWN,
             first_sent_at__lt=seam.now() - UNKNOWN_FOR,
         )
-        .select_related("event")
+        .select_related("event", "payout")
         .order_by("first_sent_at")
     )
     return Table(
         "Outcomes that are unknown for more than five minutes: being asked about",
-        ("Operation", "Payment", "Kind", "Tries", "Error", "Sent", "Next try"),
+        ("Operation", "Of", "Kind", "Tries", "Error", "Sent", "Next try"),
         [
             (
                 link(row, api_id("opr", row.public_id)),
-                link(row.event, row.event.checkout_id),
+                operation_rows.subject(row),
                 row.kind.replace("_", " "),
                 row.tries,
                 row.error_code,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from django.utils.safestring import SafeString
+
 from ledger.admin.reading import Table
 from ledger.admin.showing import api_id, code, link, money, right
 from payments.admin.states import state
@@ -59,8 +61,15 @@ def charges(found: Iterable[Charge]) -> Table:
     )
 
 
+def subject(row: PspOperation) -> SafeString:
+    """Link to the payment or the payout that a call is about; it must be loaded."""
+    if row.payout is not None:
+        return link(row.payout, api_id("pyo", row.payout.public_id))
+    return link(row.event, row.event.checkout_id if row.event is not None else "")
+
+
 def operations(found: Iterable[PspOperation]) -> Table:
-    """Show calls to the PSP; `event` must be loaded (for its currency)."""
+    """Show calls to the PSP; `event` or `payout` must be loaded (for its currency)."""
     return Table(
         "Operations at the PSP",
         ("Operation", "Kind", "State", "Outcome", "Tries", right("Amount"), "Sent", "Ended", "Error"),
@@ -71,7 +80,7 @@ def operations(found: Iterable[PspOperation]) -> Table:
                 state(row.state),
                 state(row.outcome),
                 row.tries,
-                money(row.amount_minor or None, row.event.currency_id),
+                money(row.amount_minor or None, row.currency),
                 row.first_sent_at or "-",
                 row.closed_at or "-",
                 row.error_code or "-",

@@ -330,6 +330,7 @@ class Seller(Object):
     fee_plan: FeePlan | None
     payout_schedule: dict[str, str]
     kyc_status: Literal["unverified", "pending", "verified", "rejected"]
+    status: Literal["active", "closed"]
     metadata: dict[str, str]
     created_at: str
 
@@ -339,6 +340,88 @@ class Sellers(Object):
 
     data: list[Seller]
     next_cursor: str | None
+
+
+class PayoutDestination(Object):
+    """A bank account, masked."""
+
+    id: str
+    object: Literal["payout_destination"]
+    type: Literal["iban", "us_bank", "gb_bank"]
+    country: str
+    currency: str
+    account: str
+    usable_at: str
+    created_at: str
+
+
+class PayoutFailure(Object):
+    """Why a payout failed or was cancelled."""
+
+    code: str
+    message: str
+
+
+class Payout(Object):
+    """Money on its way from a wallet to a bank account."""
+
+    id: str
+    object: Literal["payout"]
+    seller: str
+    amount: str
+    currency: str
+    status: Literal["requires_approval", "pending", "sent", "paid", "failed", "returned", "cancelled"]
+    waiting_for: Literal["funding", "seller", "cool_down", "stopped"] | None
+    reference: str | None
+    destination: PayoutDestination
+    failure: PayoutFailure | None
+    requested_by: str
+    approved_by: str | None
+    created_at: str
+    paid_at: str | None
+    version: int
+
+
+class Payouts(Object):
+    """One page of payouts."""
+
+    data: list[Payout]
+    next_cursor: str | None
+
+
+class PaidOrder(Object):
+    """An order that a payout pays, in whole or in part."""
+
+    id: str
+    reference: str
+    checkout_id: str
+    captured: str
+    platform_fee: str
+    less_before: str
+
+
+class PaidPart(Object):
+    """A part of one credit of the wallet. `payout`: an earlier payout that came back; `pays`: what that had paid."""
+
+    amount: str
+    of: str
+    kind: str
+    transaction: str
+    posted_at: str
+    order: PaidOrder | None
+    payout: str | None
+    pays: list[PaidPart]
+
+
+class PayoutExplanation(Object):
+    """What a payout pays; the parts sum to its amount."""
+
+    payout: str
+    object: Literal["payout_explanation"]
+    amount: str
+    currency: str
+    not_named: str
+    pays: list[PaidPart]
 
 
 class Wallet(Object):

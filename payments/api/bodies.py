@@ -330,6 +330,44 @@ class BillingTerms(Body):
     vat_rates: Annotated[list[VatRate], Field(max_length=300)] = Field(default_factory=list)
 
 
+class ChangedSeller(Body):
+    """What changes of a seller; a field that is left out stays. A closed seller is paid out nothing."""
+
+    name: Name | None = None
+    email: Email | None = None
+    payout_schedule: PayoutSchedule | None = None
+    metadata: Metadata | None = None
+    status: Literal["active", "closed"] | None = None
+
+
+class Kyc(Body):
+    """The result of a verification, and where it can be looked up."""
+
+    status: Literal["unverified", "pending", "verified", "rejected"]
+    reference: Reference = ""
+
+
+class NewDestination(Body):
+    """A bank account: `iban`; or `us_bank` with routing and account number; or `gb_bank` with sort code and account."""
+
+    type: Literal["iban", "us_bank", "gb_bank"]
+    account_holder: Annotated[str, StringConstraints(min_length=1, max_length=70), AfterValidator(_printable)]
+    iban: Annotated[str, StringConstraints(min_length=1, max_length=50)] | None = None
+    routing_number: Annotated[str, StringConstraints(min_length=1, max_length=20)] | None = None
+    sort_code: Annotated[str, StringConstraints(min_length=1, max_length=20)] | None = None
+    account_number: Annotated[str, StringConstraints(min_length=1, max_length=40)] | None = None
+    currency: Currency | None = None
+
+
+class NewPayout(Body):
+    """A payout: an amount, or `all` that is available."""
+
+    seller: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+    amount: AmountOrAll
+    currency: Currency
+    reference: Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(_printable)] | None = None
+
+
 class NewMerchant(Body):
     """An e-commerce site. It gets a book, a key, a fee plan and a house seller."""
 
@@ -402,6 +440,14 @@ class RefundsPage(Page):
 
     payment_order: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
     status: Literal["pending", "succeeded", "failed"] | None = None
+    reference: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
+
+
+class PayoutsPage(Page):
+    """Query of `GET /payouts`."""
+
+    status: Literal["requires_approval", "pending", "sent", "paid", "failed", "returned", "cancelled"] | None = None
+    seller: Annotated[str, StringConstraints(min_length=1, max_length=100)] | None = None
     reference: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
 
 

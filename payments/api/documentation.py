@@ -142,6 +142,25 @@ CREATE_SELLER: Final = _operation(
     "create_seller", "Make a seller", answers.Seller, status=201, body=bodies.NewSeller, keyed=True
 )
 GET_SELLER: Final = _operation("get_seller", "Read a seller", answers.Seller)
+CHANGE_SELLER: Final = _operation("change_seller", "Change a seller", answers.Seller, body=bodies.ChangedSeller)
+PUT_DESTINATION: Final = _operation(
+    "put_payout_destination",
+    "Set the bank account that a seller is paid to",
+    answers.PayoutDestination,
+    body=bodies.NewDestination,
+)
+RECORD_KYC: Final = _operation(
+    "record_kyc", "Record the result of a verification", answers.Seller, body=bodies.Kyc, keyed=True
+)
+LIST_PAYOUTS: Final = _operation("list_payouts", "List payouts", answers.Payouts, query=bodies.PayoutsPage)
+CREATE_PAYOUT: Final = _operation(
+    "create_payout", "Pay a seller out", answers.Payout, status=201, body=bodies.NewPayout, keyed=True
+)
+GET_PAYOUT: Final = _operation("get_payout", "Read a payout", answers.Payout)
+CANCEL_PAYOUT: Final = _operation(
+    "cancel_payout", "Cancel what has not left", answers.Payout, body=bodies.Cancel, keyed=True
+)
+EXPLAIN_PAYOUT: Final = _operation("explain_payout", "What a payout pays", answers.PayoutExplanation)
 LIST_WALLETS: Final = _operation("list_wallets", "What a seller has, per currency", answers.Wallets)
 ADJUST_WALLET: Final = _operation(
     "adjust_wallet",

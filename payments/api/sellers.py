@@ -61,12 +61,25 @@ class Sellers(Resource):
 class Seller(Resource):
     """`/sellers/{id}`."""
 
-    scopes: ClassVar[dict[str, str]] = {"GET": READ}
+    scopes: ClassVar[dict[str, str]] = {"GET": READ, "PATCH": WRITE}
 
     @extend_schema(**documentation.GET_SELLER)
     def get(self, request: Request, seller_id: str) -> Response:
         """Read a seller, by our id or the merchant's own."""
         return Response(representations.seller(found(caller_of(request).book_id, seller_id)))
+
+    @extend_schema(**documentation.CHANGE_SELLER)
+    def patch(self, request: Request, seller_id: str) -> Response:
+        """Change what the body names; close a seller, or open it again."""
+        book_id = caller_of(request).book_id
+        row, body = found(book_id, seller_id), body_of(request, bodies.ChangedSeller)
+        changes: dict[str, object] = {
+            name: getattr(body, name) for name in ("name", "email", "metadata") if getattr(body, name) is not None
+        }
+        if body.payout_schedule is not None:
+            changes["payout_schedule"] = schedule_of(body.payout_schedule, row.default_currency_id)
+        merchants.change_seller(row.pk, changes, closed=body.status and body.status == "closed", now=seam.now())
+        return Response(representations.seller(found(book_id, seller_id)))
 
 
 class SellerWallets(Resource):
@@ -97,14 +110,6 @@ def fee_terms(body: bodies.NewFeePlan, field: str = "fee_plan") -> FeeTerms:
 
 
 def _details(body: bodies.NewSeller) -> SellerDetails:
-    schedule: dict[str, str] = {"interval": body.payout_schedule.interval}
-    if body.payout_schedule.minimum is not None:
-        try:
-            Money.parse(body.payout_schedule.minimum, body.default_currency)
-        except ValueError as error:
-            wrong = FieldError("payout_schedule.minimum", "invalid_amount", str(error))
-            raise bodies.invalid([wrong]) from None
-        schedule["minimum"] = body.payout_schedule.minimum
     return SellerDetails(
         external_id=body.external_id,
         name=body.name,
@@ -112,9 +117,20 @@ def _details(body: bodies.NewSeller) -> SellerDetails:
         default_currency=body.default_currency,
         email=body.email,
         fees=fee_terms(body.fee_plan) if body.fee_plan is not None else None,
-        payout_schedule=schedule,
+        payout_schedule=schedule_of(body.payout_schedule, body.default_currency),
         metadata=body.metadata,
     )
+
+
+def schedule_of(body: bodies.PayoutSchedule, currency: str) -> dict[str, str]:
+    """Return a payout schedule as it is kept. Raises `Invalid` for a minimum that the currency cannot express."""
+    if body.minimum is None:
+        return {"interval": body.interval}
+    try:
+        Money.parse(body.minimum, currency)
+    except ValueError as error:
+        raise bodies.invalid([FieldError("payout_schedule.minimum", "invalid_amount", str(error))]) from None
+    return {"interval": body.interval, "minimum": body.minimum}
 
 
 def _loaded(rows: QuerySet[SellerRow]) -> QuerySet[SellerRow]:
@@ -122,6 +138,7 @@ def _loaded(rows: QuerySet[SellerRow]) -> QuerySet[SellerRow]:
 
 
 def found(book_id: int, text: str) -> SellerRow:
+    """Find a seller by our id or the merchant's own. Raises `NotFound`."""
     value = parse_public_id("sel", text)
     rows = _loaded(SellerRow.objects.filter(book_id=book_id))
     row = rows.filter(public_id=value).first() if value else rows.filter(external_id=text).first()

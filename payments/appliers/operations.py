@@ -24,7 +24,7 @@ def apply(batch: Batch, operation: PspOperation, report: Report) -> None:
     """Record the answer to a call, and set in motion what follows from it."""
     result = report.result
     batch.changed_operations.add(operation.pk)
-    batch.touched_events.add(operation.event_id)
+    batch.touched_events.add(operation.payment_id)
     operation.lease_until = None
     operation.psp_request_id = result.request_id[:255]
     operation.error_code = result.error.code[:64] if result.error else ""
@@ -123,7 +123,7 @@ def _escalate(batch: Batch, operation: PspOperation, *, dead: bool) -> None:
     overdue = unknown and batch.now - sent >= ATTENTION_AFTER
     if (dead or overdue) and not operation.parameters.get("escalated"):
         operation.parameters = {**operation.parameters, "escalated": True}
-        event = batch.events[operation.event_id]
+        event = batch.events[operation.payment_id]
         batch.facts.append(
             Fact(
                 event.book_id,
@@ -175,7 +175,7 @@ def _charge(batch: Batch, operation: PspOperation) -> Charge:
 def _apply_registration(batch: Batch, operation: PspOperation, result: Result) -> None:
     """Keep the PSP object's id; then pay with it, or cancel it when that was asked for meanwhile."""
     charge = _charge(batch, operation)
-    waiting = batch.open_operations(operation.event_id, operation.charge_id, _K.CONFIRM, _K.CANCEL)
+    waiting = batch.open_operations(operation.payment_id, operation.charge_id, _K.CONFIRM, _K.CANCEL)
     if result.outcome == Outcome.SUCCEEDED and result.snapshot is not None:
         snapshot = result.snapshot
         is_session = snapshot.kind == ObjectKind.SESSION
@@ -215,7 +215,7 @@ def _apply_to_charge(batch: Batch, operation: PspOperation, result: Result) -> N
 
 def _apply_saved_method(batch: Batch, operation: PspOperation, result: Result) -> None:
     """Register every charge of the checkout with the saved method, or fail them all."""
-    event = batch.events[operation.event_id]
+    event = batch.events[operation.payment_id]
     snapshot = result.snapshot
     if snapshot is not None and snapshot.psp_id and operation.parameters.get("psp_id") != snapshot.psp_id:
         operation.parameters = {**operation.parameters, "psp_id": snapshot.psp_id}
@@ -244,7 +244,7 @@ def _apply_saved_method(batch: Batch, operation: PspOperation, result: Result) -
 
 def _saving_needs_action(batch: Batch, operation: PspOperation, result: Result) -> None:
     snapshot: Snapshot | None = result.snapshot
-    event = batch.events[operation.event_id]
+    event = batch.events[operation.payment_id]
     if snapshot is not None and snapshot.status == ObjectStatus.REQUIRES_ACTION and snapshot.next_action:
         event.next_action = {"type": snapshot.next_action.type, "url": snapshot.next_action.url}
 
@@ -308,7 +308,7 @@ def surrender(batch: Batch, operation: PspOperation, code: str, message: str) ->
     operation.error_code = code
     operation.error_message = message[:500]
     batch.changed_operations.add(operation.pk)
-    batch.touched_events.add(operation.event_id)
+    batch.touched_events.add(operation.payment_id)
     _escalate(batch, operation, dead=True)
 
 

@@ -7,6 +7,7 @@ from payments.models.messages import IdempotencyRecord, OutboxMessage, PspNotifi
 from payments.models.operations import PspOperation
 from payments.models.orders import Charge, PaymentEvent, PaymentOrder
 from payments.models.parties import ApiKey, FeePlan, FixedFee, Merchant, MerchantBook, PspAccount, Seller
+from payments.models.payouts import Payee, Payout, PayoutAllocation, PayoutDestination, PspFunding
 from payments.models.refunds import Refund
 from payments.models.reserves import ReserveHold
 from payments.models.runs import PayoutStop, Run
@@ -25,10 +26,15 @@ __all__ = [
     "Merchant",
     "MerchantBook",
     "OutboxMessage",
+    "Payee",
     "PaymentEvent",
     "PaymentOrder",
+    "Payout",
+    "PayoutAllocation",
+    "PayoutDestination",
     "PayoutStop",
     "PspAccount",
+    "PspFunding",
     "PspNotification",
     "PspOperation",
     "Refund",

@@ -23,9 +23,18 @@ _AS_TEXT = ("varchar", "char")
 
 
 def read_rows[Row: models.Model](
-    model: type[Row], column: str, values: Iterable[int], *, lock: bool = False, where: str = "", also: str = ""
+    model: type[Row],
+    column: str,
+    values: Iterable[int],
+    *,
+    lock: bool = False,
+    share: bool = False,
+    where: str = "",
+    also: str = "",
 ) -> list[Row]:
     """Read the rows whose `column` is one of `values`, by id; with `lock`, FOR NO KEY UPDATE in that order.
+
+    With `share` FOR SHARE: others may hold them so too, nobody may change them.
 
     `where` narrows it further and `also` adds a column ("expression AS name"), which becomes an attribute: both are
     constant SQL on the table as `t`.
@@ -35,7 +44,7 @@ def read_rows[Row: models.Model](
     sql = (
         f'SELECT {columns}{", " + also if also else ""} FROM "{model._meta.db_table}" AS t '  # noqa: S608 - see above
         f'WHERE t."{column}" = ANY (%s::bigint[]){" AND " + where if where else ""} '
-        f"ORDER BY t.id{' FOR NO KEY UPDATE OF t' if lock else ''}"
+        f"ORDER BY t.id{' FOR NO KEY UPDATE OF t' if lock else ' FOR SHARE OF t' if share else ''}"
     )
     with connection.cursor() as cursor:
         cursor.execute(sql, [sorted(set(values))])

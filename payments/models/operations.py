@@ -8,6 +8,7 @@ from django.db.models import Q
 from ledger.models import Book
 from payments.models.orders import Charge, PaymentEvent
 from payments.models.parties import PspAccount
+from payments.models.payouts import Payout
 from payments.models.refunds import Refund
 
 
@@ -22,6 +23,10 @@ class PspOperation(models.Model):
         CAPTURE = "capture"
         CANCEL = "cancel"
         REFUND = "refund"
+        CREATE_PAYEE = "create_payee"
+        TRANSFER = "transfer"
+        PAYOUT = "payout"
+        REVERSE_TRANSFER = "reverse_transfer"
 
     class State(models.TextChoices):
         PREPARED = "PREPARED"  # never sent, or proven not executed
@@ -40,7 +45,9 @@ class PspOperation(models.Model):
     psp_account = models.ForeignKey(PspAccount, models.PROTECT, db_constraint=False, db_index=False)
     kind = models.CharField(max_length=20, choices=Kind)
     lane = models.SmallIntegerField(choices=Lane, db_default=0)
-    event = models.ForeignKey(PaymentEvent, models.PROTECT, db_constraint=False, related_name="operations")
+    # About a payment, or about a payout: exactly one of the two.
+    event = models.ForeignKey(PaymentEvent, models.PROTECT, null=True, db_constraint=False, related_name="operations")
+    payout = models.ForeignKey(Payout, models.PROTECT, null=True, db_index=False, related_name="operations")
     charge = models.ForeignKey(Charge, models.PROTECT, null=True, related_name="operations")
     refund = models.ForeignKey(Refund, models.PROTECT, null=True, db_index=False, related_name="operations")
     amount_minor = models.BigIntegerField(db_default=0)
@@ -68,6 +75,19 @@ class PspOperation(models.Model):
                 condition=Q(closed_at__isnull=True) & ~Q(kind="refund"),
                 name="one_open_operation_per_charge_and_kind",
             ),
+            models.CheckConstraint(
+                condition=Q(event__isnull=False, payout__isnull=True)
+                | Q(event__isnull=True, payout__isnull=False, charge__isnull=True, refund__isnull=True),
+                name="operation_is_about_a_payment_or_a_payout",
+            ),
+            # A payout is transferred and paid once: a second try only after a proven no.
+            models.UniqueConstraint(
+                "payout",
+                "kind",
+                condition=Q(payout__isnull=False)
+                & (Q(closed_at__isnull=True) | Q(outcome__in=["succeeded", "pending"])),
+                name="one_operation_per_payout_and_kind",
+            ),
             models.UniqueConstraint(
                 "event",
                 condition=Q(closed_at__isnull=True, kind="save_method"),
@@ -93,3 +113,16 @@ class PspOperation(models.Model):
     def idempotency_key(self) -> str:
         """Return the key sent to the PSP. A new generation only after the PSP stored an error under the old key."""
         return f"{self.public_id}-{self.key_generation}" if self.key_generation else str(self.public_id)
+
+    @property
+    def payment_id(self) -> int:
+        """Return the key of the checkout that this operation is about; one about a payout has none."""
+        assert self.event_id is not None, "an operation about a payout is settled by payout_settlement"
+        return self.event_id
+
+    @property
+    def currency(self) -> str:
+        """Return the currency of what the operation is about; that row must be loaded."""
+        about = self.event if self.event is not None else self.payout
+        assert about is not None
+        return about.currency_id

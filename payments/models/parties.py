@@ -39,6 +39,8 @@ class MerchantBook(models.Model):
     fee_plan = models.ForeignKey("FeePlan", models.PROTECT, related_name="+")
     house_seller = models.ForeignKey("Seller", models.PROTECT, null=True, related_name="+")
     default_psp_account = models.ForeignKey("PspAccount", models.PROTECT, null=True, related_name="+")
+    # Payouts above this many minor units of a currency need a second person: {"EUR": 100000}. Not named: none does.
+    payout_approval_above = models.JSONField(default=dict)
     # What the platform keeps when it changes a seller's money into another currency.
     fx_margin_basis_points = models.SmallIntegerField(db_default=0)
     # When a seller's share becomes available: so many business days after delivery (0: at once; NULL: delivery does
@@ -204,6 +206,8 @@ class Seller(models.Model):
     # Rolling reserve: how much of each release is held back, and for how many days.
     reserve_basis_points = models.IntegerField(db_default=0)
     reserve_days = models.SmallIntegerField(db_default=0)
+    kyc_reference = models.CharField(max_length=255, blank=True, db_default="")
+    closed_at = models.DateTimeField(null=True)
     metadata = models.JSONField(default=dict)
     created_at = models.DateTimeField(db_default=Now())
 

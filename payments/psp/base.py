@@ -34,6 +34,11 @@ class ObjectKind(StrEnum):
     SAVED_METHOD = "saved_method"  # Stripe: SetupIntent
     REFUND = "refund"
     DISPUTE = "dispute"
+    PAYEE = "payee"  # Stripe: a connected account
+    TRANSFER = "transfer"  # from the platform's balance to a payee
+    REVERSAL = "reversal"  # of a transfer
+    PAYOUT = "payout"  # from a payee's balance to its bank
+    BALANCE = "balance"
 
 
 class ObjectStatus(StrEnum):
@@ -123,7 +128,8 @@ class Snapshot:
     failure: Failure | None = None
     next_action: NextAction | None = None
     method: MethodDetails | None = None
-    charge_psp_id: str = ""  # of a session: the charge it pays; of a refund or a dispute: the charge it is about
+    # Of a session: the charge it pays; of a refund or a dispute: the charge it is about; of a reversal: its transfer.
+    charge_psp_id: str = ""
     customer: str = ""
     payment_method: str = ""  # the reusable method of a saved-method object
     url: str = ""  # where a hosted session is paid
@@ -230,6 +236,19 @@ class ConfirmRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class PayeeRequest:
+    """Make a seller's bank account known to the PSP. The numbers are secrets: they are never logged or kept."""
+
+    country: str
+    currency: str
+    account_number: str = field(repr=False)
+    routing_number: str = field(repr=False)
+    account_holder: str = field(repr=False)
+    name: str = ""
+    email: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class NotificationRef:
     """What a verified notification points to: a hint. The object is fetched before anything is believed."""
 
@@ -270,17 +289,35 @@ class Adapter(Protocol):
 
     def refund(self, context: CallContext, psp_id: str, amount_minor: int, currency: str) -> Result: ...
 
-    def fetch(self, kind: ObjectKind, psp_id: str) -> Result:
+    def create_payee(self, context: CallContext, request: PayeeRequest) -> Result: ...
+
+    def transfer(self, context: CallContext, payee: str, amount_minor: int, currency: str) -> Result:
+        """Move money from our balance to a payee's. A balance that is too low is DECLINED, `insufficient_balance`."""
+        ...
+
+    def reverse_transfer(self, context: CallContext, transfer: str, amount_minor: int, currency: str) -> Result: ...
+
+    def payout(self, context: CallContext, payee: str, amount_minor: int, currency: str) -> Result:
+        """Pay a payee's balance out to its bank. PENDING until the PSP says that it arrived."""
+        ...
+
+    def balance(self, currency: str) -> Result:
+        """Ask what is available in our own balance now: `Snapshot.amount_minor` of kind BALANCE, zero or less too."""
+        ...
+
+    def fetch(self, kind: ObjectKind, psp_id: str, owner: str = "") -> Result:
         """Ask what an object is now (strongly consistent): SUCCEEDED whenever the PSP says what it is.
 
-        An unknown id is DECLINED with code `not_found`.
+        An unknown id is DECLINED with code `not_found`. `owner`: of a payout, the payee whose balance it is paid from;
+        of a reversal, its transfer.
         """
         ...
 
-    def find(self, kind: ObjectKind, operation_id: str, near: datetime, charge_psp_id: str = "") -> Result:
+    def find(self, kind: ObjectKind, operation_id: str, near: datetime, owner: str = "") -> Result:
         """Look for the object that an operation created, by listing and comparing metadata, never by search.
 
-        SUCCEEDED with a snapshot when found, NOT_EXECUTED when the listing proves its absence, else UNKNOWN.
+        SUCCEEDED with a snapshot when found, NOT_EXECUTED when the listing proves its absence, else UNKNOWN. `owner`
+        narrows the list: a refund's charge, a payout's payee, a reversal's transfer.
         """
         ...
 

@@ -30,6 +30,9 @@ class FailureCode(StrEnum):
     NOT_CAPTURABLE = "not_capturable"
     NOT_REFUNDABLE = "not_refundable"
     REFUND_FAILED = "refund_failed"
+    INSUFFICIENT_BALANCE = "insufficient_balance"
+    PAYOUT_NOT_POSSIBLE = "payout_not_possible"
+    PAYOUT_FAILED = "payout_failed"
     NOT_FOUND = "not_found"
     REFUSED = "refused"
 
@@ -51,6 +54,9 @@ MESSAGES: Final[dict[FailureCode, str]] = {
     FailureCode.NOT_CAPTURABLE: "There is no authorized money left to capture.",
     FailureCode.NOT_REFUNDABLE: "This payment cannot be refunded.",
     FailureCode.REFUND_FAILED: "The refund did not reach the buyer.",
+    FailureCode.INSUFFICIENT_BALANCE: "There is not enough money at the payment provider yet.",
+    FailureCode.PAYOUT_NOT_POSSIBLE: "The payment provider cannot pay out to this account.",
+    FailureCode.PAYOUT_FAILED: "The bank did not accept the money. Check the bank account.",
     FailureCode.NOT_FOUND: "The payment does not exist at the payment provider.",
     FailureCode.REFUSED: "The payment provider refused the request.",
 }

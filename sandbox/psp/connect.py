@@ -17,6 +17,7 @@ ACCOUNT: Final = frozenset(
 )  # fmt: skip
 BUSINESS_TYPES: Final = ("company", "government_entity", "individual", "non_profit")
 FAILING_LAST4: Final = ("1116", "3001")
+REFUSED_LAST4: Final = ("1009",)
 
 
 def create_account(call: Call) -> Json:
@@ -104,6 +105,12 @@ def _bank_account(call: Call, account: str, currency: str, country: str) -> Json
     if isinstance(given, dict):
         details = call.params.child("external_account")
         number = details.required_text("account_number").replace(" ", "")[-4:]
+        if number in REFUSED_LAST4:
+            raise RefusalError(
+                "The bank account could not be found.",
+                code="account_number_invalid",
+                param="external_account[account_number]",
+            )
     elif "fail" in str(given).lower():
         number = FAILING_LAST4[0]
     return {

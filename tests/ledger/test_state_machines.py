@@ -11,7 +11,7 @@ from django.db import DatabaseError, connection, transaction
 from django_fsm import TransitionNotAllowed
 
 from payments import invariants
-from payments.models import AllowedTransition, Charge, Dispute, PaymentOrder, Refund, Transition
+from payments.models import AllowedTransition, Charge, Dispute, PaymentOrder, Payout, Refund, Transition
 from payments.models.machines import Machine, edges
 from tests import factories
 from tests.database import Clone
@@ -23,6 +23,7 @@ FACTORIES: dict[type[Machine], Any] = {
     Charge: factories.ChargeFactory,
     Refund: factories.RefundFactory,
     Dispute: factories.DisputeFactory,
+    Payout: factories.PayoutFactory,
 }
 MACHINES = list(FACTORIES)
 # What else a row needs to be in a state, because of its other constraints.

@@ -13,8 +13,9 @@ from django.core.management import call_command
 from django.db import connection, transaction
 
 from config import seam
-from payments import cancellations, captures, invariants
+from payments import cancellations, captures, invariants, payouts
 from payments.models import Charge, Dispute, PspOperation
+from tests.market import Market
 from tests.sandbox_process import sandbox_psp
 from tests.shop import Shop, shop
 
@@ -47,8 +48,20 @@ def story(shop: Shop) -> Shop:
     shop.settle_down()
     assert sorted(Dispute.objects.values_list("status", flat=True)) == ["lost", "needs_response", "won"]
     assert Charge.objects.get(event=late).status == Charge.Status.LATE_SUCCESS
+    _pay_out(shop)
     shop.reset_time()
     return shop
+
+
+def _pay_out(shop: Shop) -> None:
+    """Pay a seller out: one payout that arrived, one under way, one cancelled."""
+    market = Market(shop)
+    market.verified()
+    market.earn(50_000)  # disputes took most of what the PSP had
+    arrived, _under_way, cancelled = market.ask(2000), market.ask(1000), market.ask(500)
+    payouts.cancel(cancelled.pk, now=seam.now())
+    shop.work()
+    market.bank_says(arrived, "paid")
 
 
 def verify(*words: str) -> tuple[int, str]:
@@ -66,7 +79,7 @@ def test_a_sound_story_verifies(story: Shop) -> None:
     report = json.loads(printed)
     assert (code, report["ok"], report["violations"]) == (0, True, [])
     checked = report["checked"]
-    assert (checked["payments"], checked["orders"], checked["transactions"]) == (11, 17, 24)
+    assert (checked["payments"], checked["orders"], checked["transactions"]) == (12, 18, 33)
     assert (checked["disputes"], checked["refunds"]) == (3, 1)
     assert checked["checks"] >= 33
     code, printed = verify()
@@ -131,6 +144,7 @@ CORRUPTIONS: dict[str, list[str]] = {
         "UPDATE ledger_transaction SET reference = reference || 'x' WHERE kind = 'settle_refund'",
         f"UPDATE payments_charge SET status = 'CANCELLED' WHERE id = {LATE}",
         "DELETE FROM payments_disputepart WHERE position = 1",
+        "UPDATE payments_payout SET public_id = gen_random_uuid()",
     ],
     "flags_follow_status": [
         f"UPDATE payments_paymentorder SET ledger_updated = false, wallet_updated = false WHERE id = {PAID}",
@@ -157,6 +171,38 @@ CORRUPTIONS: dict[str, list[str]] = {
         "UPDATE payments_refund SET status = 'pending'",
         "UPDATE payments_refund SET status = 'failed'",
         "DELETE FROM ledger_transaction WHERE kind = 'settle_refund'",
+    ],
+    "payout_is_posted_once": [
+        "UPDATE payments_payout SET status = 'paid', paid_at = now() WHERE status = 'sent'",
+        "UPDATE payments_payout SET status = 'sent', transfer_psp_id = 'x' WHERE status = 'cancelled'",
+        "UPDATE payments_payout SET status = 'returned' WHERE status = 'paid'",
+        "UPDATE payments_payout SET amount_minor = amount_minor + 1 WHERE status = 'paid'",
+        "DELETE FROM ledger_transaction WHERE kind = 'pay_out'",
+    ],
+    "payout_is_explained": [
+        "DELETE FROM payments_payoutallocation",
+        "UPDATE payments_payoutallocation SET amount_minor = amount_minor - 1",
+        "UPDATE payments_payoutallocation SET entry_id = entry_id + 1",
+        "UPDATE payments_payoutallocation SET offset_minor = offset_minor + 500000",
+        "UPDATE payments_payoutallocation SET position_minor = position_minor - 1 WHERE position_minor > 0",
+    ],
+    "in_transit_is_of_payouts": [
+        "UPDATE payments_payout SET status = 'returned' WHERE status = 'sent'",
+        "UPDATE ledger_balance SET credits = credits + 1 WHERE credits > 0",
+    ],
+    "connected_is_of_payouts": [
+        "UPDATE payments_payout SET status = 'paid', paid_at = now() WHERE status = 'sent'",
+        "UPDATE ledger_account SET code = 'x' || code WHERE code LIKE 'psp:%:connected:%'",
+    ],
+    "payout_has_one_transfer": [
+        "DROP INDEX one_operation_per_payout_and_kind",
+        "UPDATE payments_pspoperation SET kind = 'transfer' WHERE kind = 'payout' AND outcome <> ''",
+        "UPDATE payments_pspoperation SET outcome = 'succeeded' WHERE kind = 'transfer'",
+    ],
+    "payout_goes_on": [
+        "UPDATE payments_payout SET due_at = NULL WHERE status = 'sent'",
+        "UPDATE payments_payout SET status = 'pending', due_at = NULL WHERE status = 'sent'",
+        "UPDATE payments_payout SET status = 'failed' WHERE status = 'sent'",
     ],
     "refunds_stay_within_capture": ["UPDATE payments_refund SET amount_minor = amount_minor + 1"],
     "history_is_legal": [
@@ -255,7 +301,7 @@ CORRUPTIONS: dict[str, list[str]] = {
     ],
 }
 # Both statements are one corruption.
-TOGETHER = {"one_open_operation_per_charge_and_kind"}
+TOGETHER = {"one_open_operation_per_charge_and_kind", "payout_has_one_transfer"}
 
 
 def found_after(superuser: psycopg.Connection, *statements: str) -> set[str]:

@@ -12,25 +12,29 @@ from urllib.parse import quote
 
 from payments.psp.base import (
     CallContext,
+    CallError,
     ConfirmRequest,
     ErrorCode,
     HostedRequest,
     ObjectKind,
     ObjectStatus,
     Outcome,
+    PayeeRequest,
     RegisterRequest,
     Result,
 )
 from payments.psp.failures import FailureCode
 from payments.psp.stripe.currencies import to_stripe
-from payments.psp.stripe.fields import text_or_empty
+from payments.psp.stripe.fields import UnexpectedFormError, text_or_empty
 from payments.psp.stripe.lookup import RESOURCES, find_by_operation
 from payments.psp.stripe.methods import allowed_types
+from payments.psp.stripe.payees import payee_params
 from payments.psp.stripe.results import (
     CANCELLED,
     CAPTURED,
     CREATED,
     PAID,
+    PAID_OUT,
     REFUNDED,
     inexpressible,
     result_of_refusal,
@@ -38,7 +42,7 @@ from payments.psp.stripe.results import (
 )
 from payments.psp.stripe.sessions import hosted_session_params
 from payments.psp.stripe.subscriptions import register_webhook
-from payments.psp.stripe.translation import OPERATION_KEY, failure_from
+from payments.psp.stripe.translation import OPERATION_KEY, balance_snapshot, failure_from
 from payments.psp.stripe.wire import Refusal, Wire
 
 if TYPE_CHECKING:
@@ -48,9 +52,12 @@ if TYPE_CHECKING:
         PaymentIntentConfirmParams,
         PaymentIntentCreateParams,
         PaymentIntentRetrieveParams,
+        PayoutCreateParams,
         RefundCreateParams,
         SetupIntentConfirmParams,
         SetupIntentCreateParams,
+        TransferCreateParams,
+        TransferReversalCreateParams,
     )
 
 
@@ -210,7 +217,65 @@ class StripeAdapter:
             return Result(Outcome.DECLINED, error=answer.error, request_id=answer.request_id, failure=failure)
         return translated(answer, ObjectKind.REFUND, REFUNDED, refused_as=FailureCode.NOT_REFUNDABLE)
 
-    def fetch(self, kind: ObjectKind, psp_id: str) -> Result:
+    def create_payee(self, context: CallContext, request: PayeeRequest) -> Result:
+        """Make a connected account that we pay out by hand, with the seller's bank account."""
+        params = payee_params(request, _metadata(context))
+        answer = self._wire.call("accounts.create", lambda: self._v1.accounts.create(params, _options(context)))
+        return translated(answer, ObjectKind.PAYEE, CREATED, refused_as=FailureCode.PAYOUT_NOT_POSSIBLE)
+
+    def transfer(self, context: CallContext, payee: str, amount_minor: int, currency: str) -> Result:
+        """Move money from our available balance to a connected account."""
+        amount = to_stripe(amount_minor, currency)
+        if amount is None:
+            return inexpressible(amount_minor, currency)
+        params: TransferCreateParams = {
+            "amount": amount,
+            "currency": currency.lower(),
+            "destination": payee,
+            "metadata": _metadata(context),
+        }
+        answer = self._wire.call("transfers.create", lambda: self._v1.transfers.create(params, _options(context)))
+        return translated(answer, ObjectKind.TRANSFER, CREATED, refused_as=FailureCode.PAYOUT_NOT_POSSIBLE)
+
+    def reverse_transfer(self, context: CallContext, transfer: str, amount_minor: int, currency: str) -> Result:
+        """Take money back from a connected account."""
+        amount = to_stripe(amount_minor, currency)
+        if amount is None:
+            return inexpressible(amount_minor, currency)
+        params: TransferReversalCreateParams = {"amount": amount, "metadata": _metadata(context)}
+        answer = self._wire.call(
+            "transfers.reversals.create",
+            lambda: self._v1.transfers.reversals.create(transfer, params, _options(context)),
+        )
+        return translated(answer, ObjectKind.REVERSAL, CREATED, refused_as=FailureCode.PAYOUT_NOT_POSSIBLE)
+
+    def payout(self, context: CallContext, payee: str, amount_minor: int, currency: str) -> Result:
+        """Pay a connected account's balance out to its bank account."""
+        amount = to_stripe(amount_minor, currency)
+        if amount is None:
+            return inexpressible(amount_minor, currency)
+        params: PayoutCreateParams = {
+            "amount": amount,
+            "currency": currency.lower(),
+            "metadata": _metadata(context),
+        }
+        options: RequestOptions = {**_options(context), "stripe_account": payee}
+        answer = self._wire.call("payouts.create", lambda: self._v1.payouts.create(params, options))
+        return translated(answer, ObjectKind.PAYOUT, PAID_OUT, refused_as=FailureCode.PAYOUT_NOT_POSSIBLE)
+
+    def balance(self, currency: str) -> Result:
+        """Ask what is available in our balance; a number below zero is told as it is."""
+        answer = self._wire.call("balance.retrieve", self._v1.balance.retrieve)
+        if isinstance(answer, Refusal):
+            return result_of_refusal(answer)
+        try:
+            snapshot = balance_snapshot(answer.body, currency)
+        except UnexpectedFormError as problem:
+            error = CallError(ErrorCode.UNEXPECTED_ANSWER, str(problem))
+            return Result(Outcome.UNKNOWN, error=error, request_id=answer.request_id)
+        return Result(Outcome.SUCCEEDED, snapshot, request_id=answer.request_id)
+
+    def fetch(self, kind: ObjectKind, psp_id: str, owner: str = "") -> Result:
         """Ask what an object is now. SUCCEEDED means that Stripe answered; the snapshot says what."""
         match kind:
             case ObjectKind.CHARGE:
@@ -225,10 +290,21 @@ class StripeAdapter:
                 return self._fetched(kind, lambda: self._v1.refunds.retrieve(psp_id))
             case ObjectKind.DISPUTE:
                 return self._fetched(kind, lambda: self._v1.disputes.retrieve(psp_id))
+            case ObjectKind.PAYEE:
+                return self._fetched(kind, lambda: self._v1.accounts.retrieve(psp_id))
+            case ObjectKind.TRANSFER:
+                return self._fetched(kind, lambda: self._v1.transfers.retrieve(psp_id))
+            case ObjectKind.REVERSAL:
+                return self._fetched(kind, lambda: self._v1.transfers.reversals.retrieve(owner, psp_id))
+            case ObjectKind.PAYOUT:
+                options: RequestOptions = {"stripe_account": owner} if owner else {}
+                return self._fetched(kind, lambda: self._v1.payouts.retrieve(psp_id, {}, options))
+            case ObjectKind.BALANCE:
+                raise AssertionError("ask for a balance with balance()")
 
-    def find(self, kind: ObjectKind, operation_id: str, near: datetime, charge_psp_id: str = "") -> Result:
+    def find(self, kind: ObjectKind, operation_id: str, near: datetime, owner: str = "") -> Result:
         """Look for the object that an operation created; `near` is when its first request was sent."""
-        return find_by_operation(self._wire, kind, operation_id, near, charge_psp_id)
+        return find_by_operation(self._wire, kind, operation_id, near, owner)
 
     def ensure_webhook(self, url: str) -> str:
         """Register our notification address and return its secret. Raises `ConnectionError` on failure."""

@@ -17,7 +17,15 @@ from payments.psp.stripe.translation import OPERATION_KEY, TRANSLATORS
 from payments.psp.stripe.wire import Answer, Refusal, Wire
 
 if TYPE_CHECKING:
-    from stripe.params import PaymentIntentListParams, RefundListParams, SetupIntentListParams
+    from stripe.params import (
+        AccountListParams,
+        PaymentIntentListParams,
+        PayoutListParams,
+        RefundListParams,
+        SetupIntentListParams,
+        TransferListParams,
+        TransferReversalListParams,
+    )
     from stripe.params.checkout import SessionListParams
 
 PAGE_SIZE: Final = 100
@@ -29,21 +37,23 @@ RESOURCES: Final = {
     ObjectKind.SAVED_METHOD: "setup_intents",
     ObjectKind.REFUND: "refunds",
     ObjectKind.DISPUTE: "disputes",
+    ObjectKind.PAYEE: "accounts",
+    ObjectKind.TRANSFER: "transfers",
+    ObjectKind.REVERSAL: "transfers.reversals",
+    ObjectKind.PAYOUT: "payouts",
 }
 
 
-def find_by_operation(
-    wire: Wire, kind: ObjectKind, operation_id: str, near: datetime, charge_psp_id: str = ""
-) -> Result:
+def find_by_operation(wire: Wire, kind: ObjectKind, operation_id: str, near: datetime, owner: str = "") -> Result:
     """Return SUCCEEDED with the object, NOT_EXECUTED if the list proves that there is none, else UNKNOWN.
 
     Reads from ten minutes before `near` (clocks differ) to now: a repetition may have created it long after.
-    Refunds are listed by their charge, where it is known.
+    Refunds are listed by their charge, where it is known; payouts by their connected account, reversals by transfer.
     """
     since = int((near - CLOCK_SKEW).timestamp())
     cursor = ""
     for _ in range(MAX_PAGES):
-        answer = wire.call(f"{RESOURCES[kind]}.list", _page(wire, kind, since, cursor, charge_psp_id))
+        answer = wire.call(f"{RESOURCES[kind]}.list", _page(wire, kind, since, cursor, owner))
         if isinstance(answer, Refusal):
             # That the list could not be read says nothing about the operation: never a no.
             return Result(Outcome.UNKNOWN, error=answer.error, request_id=answer.request_id)
@@ -62,7 +72,9 @@ def find_by_operation(
     return _unknown(f"not among the newest {MAX_PAGES * PAGE_SIZE}", "")
 
 
-def _page(wire: Wire, kind: ObjectKind, since: int, cursor: str, charge_psp_id: str) -> Callable[[], object]:
+def _page(  # noqa: C901 - one list per kind of object, side by side
+    wire: Wire, kind: ObjectKind, since: int, cursor: str, owner: str
+) -> Callable[[], object]:
     match kind:
         case ObjectKind.CHARGE:
             charges: PaymentIntentListParams = {"limit": PAGE_SIZE, "created": {"gte": since}}
@@ -81,8 +93,8 @@ def _page(wire: Wire, kind: ObjectKind, since: int, cursor: str, charge_psp_id: 
             return lambda: wire.v1.setup_intents.list(setups)
         case ObjectKind.REFUND:
             refunds: RefundListParams = {"limit": PAGE_SIZE}
-            if charge_psp_id:
-                refunds["payment_intent"] = charge_psp_id
+            if owner:
+                refunds["payment_intent"] = owner
             else:
                 refunds["created"] = {"gte": since}
             if cursor:
@@ -90,6 +102,28 @@ def _page(wire: Wire, kind: ObjectKind, since: int, cursor: str, charge_psp_id: 
             return lambda: wire.v1.refunds.list(refunds)
         case ObjectKind.DISPUTE:
             raise AssertionError("a dispute is opened by the buyer's bank, never by an operation of ours")
+        case ObjectKind.PAYEE:
+            payees: AccountListParams = {"limit": PAGE_SIZE, "created": {"gte": since}}
+            if cursor:
+                payees["starting_after"] = cursor
+            return lambda: wire.v1.accounts.list(payees)
+        case ObjectKind.TRANSFER:
+            transfers: TransferListParams = {"limit": PAGE_SIZE, "created": {"gte": since}}
+            if cursor:
+                transfers["starting_after"] = cursor
+            return lambda: wire.v1.transfers.list(transfers)
+        case ObjectKind.REVERSAL:
+            reversals: TransferReversalListParams = {"limit": PAGE_SIZE}
+            if cursor:
+                reversals["starting_after"] = cursor
+            return lambda: wire.v1.transfers.reversals.list(owner, reversals)
+        case ObjectKind.PAYOUT:
+            payouts: PayoutListParams = {"limit": PAGE_SIZE, "created": {"gte": since}}
+            if cursor:
+                payouts["starting_after"] = cursor
+            return lambda: wire.v1.payouts.list(payouts, {"stripe_account": owner} if owner else {})
+        case ObjectKind.BALANCE:
+            raise AssertionError("a balance is not made by an operation")
 
 
 def _objects(answer: Answer) -> Iterator[Json]:

@@ -55,6 +55,13 @@ REFUNDED: Final[Outcomes] = {
     ObjectStatus.CANCELLED: Outcome.DECLINED,
 }
 
+PAID_OUT: Final[Outcomes] = {
+    ObjectStatus.SUCCEEDED: Outcome.SUCCEEDED,
+    ObjectStatus.PROCESSING: Outcome.PENDING,
+    ObjectStatus.FAILED: Outcome.DECLINED,
+    ObjectStatus.CANCELLED: Outcome.DECLINED,
+}
+
 
 def inexpressible(amount_minor: int, currency: str) -> Result:
     """Refuse an amount that Stripe has no way to write; nothing was sent."""

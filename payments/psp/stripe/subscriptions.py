@@ -14,12 +14,20 @@ MAX_ENDPOINTS: Final = 100
 
 
 def register_webhook(wire: Wire, url: str) -> str:
-    """Register `url` and return its signing secret, which Stripe shows only now. Raises `ConnectionError`.
+    """Register `url` and return its signing secrets, which Stripe shows only now. Raises `ConnectionError`.
 
-    Endpoints that had the same address are removed afterwards: their secrets are no longer anyone's, and each
-    would deliver every event once more. What they had not delivered yet is found by polling.
+    Stripe wants two endpoints, for our own account and for connected ones, each with a secret of its own: they are
+    returned as one text with a comma between. Endpoints that had the same address are removed afterwards: their secrets
+    are no longer anyone's, and each would deliver every event once more. What they had not delivered yet is found by
+    polling.
     """
-    params: WebhookEndpointCreateParams = {
+    own, connected = _register(wire, _for_our_account(url)), _register(wire, _for_connected_accounts(url))
+    _remove_others(wire, url, {own[0], connected[0]})
+    return f"{own[1]},{connected[1]}"
+
+
+def _for_our_account(url: str) -> "WebhookEndpointCreateParams":
+    return {
         "url": url,
         "api_version": API_VERSION,
         "enabled_events": [
@@ -49,17 +57,28 @@ def register_webhook(wire: Wire, url: str) -> str:
             "refund.updated",
         ],
     }
+
+
+def _for_connected_accounts(url: str) -> "WebhookEndpointCreateParams":
+    return {
+        "url": url,
+        "api_version": API_VERSION,
+        "connect": True,
+        "enabled_events": ["payout.canceled", "payout.failed", "payout.paid", "payout.updated"],
+    }
+
+
+def _register(wire: Wire, params: "WebhookEndpointCreateParams") -> tuple[str, str]:
     answer = wire.call("webhook_endpoints.create", lambda: wire.v1.webhook_endpoints.create(params))
     if isinstance(answer, Refusal):
         raise ConnectionError(f"the webhook was not registered: {answer.error.code}: {answer.error.message}")
     secret, own_id = text_or_empty(answer.body, "secret"), text_or_empty(answer.body, "id")
     if not secret:
         raise ConnectionError("the webhook was registered, but its secret was not told")
-    _remove_others(wire, url, own_id)
-    return secret
+    return own_id, secret
 
 
-def _remove_others(wire: Wire, url: str, own_id: str) -> None:
+def _remove_others(wire: Wire, url: str, own: set[str]) -> None:
     page: WebhookEndpointListParams = {"limit": MAX_ENDPOINTS}
     listed = wire.call("webhook_endpoints.list", lambda: wire.v1.webhook_endpoints.list(page))
     if isinstance(listed, Refusal):
@@ -68,5 +87,5 @@ def _remove_others(wire: Wire, url: str, own_id: str) -> None:
     endpoints = [item for item in data if isinstance(item, Mapping)] if isinstance(data, list) else []
     for endpoint in endpoints:
         endpoint_id = text_or_empty(endpoint, "id")
-        if endpoint_id and endpoint_id != own_id and text_or_empty(endpoint, "url") == url:
+        if endpoint_id and endpoint_id not in own and text_or_empty(endpoint, "url") == url:
             wire.call("webhook_endpoints.delete", partial(wire.v1.webhook_endpoints.delete, endpoint_id))

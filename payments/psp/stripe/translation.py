@@ -17,6 +17,7 @@ from payments.psp.stripe.fields import (
     child,
     integer,
     integer_or,
+    mapping,
     moment_or_none,
     reference,
     text,
@@ -39,6 +40,14 @@ _REFUND_STATUSES: Final = {
     "pending": ObjectStatus.PROCESSING,
     "requires_action": ObjectStatus.REQUIRES_ACTION,
     "succeeded": ObjectStatus.SUCCEEDED,
+    "failed": ObjectStatus.FAILED,
+    "canceled": ObjectStatus.CANCELLED,
+}
+
+_PAYOUT_STATUSES: Final = {
+    "pending": ObjectStatus.PROCESSING,
+    "in_transit": ObjectStatus.PROCESSING,
+    "paid": ObjectStatus.SUCCEEDED,
     "failed": ObjectStatus.FAILED,
     "canceled": ObjectStatus.CANCELLED,
 }
@@ -78,6 +87,8 @@ _PSP_CODES: Final = {
     FailureCode.AMOUNT_NOT_ACCEPTED: (
         "amount_too_small amount_too_large invalid_charge_amount invalid_charge_amount_no_decimal_compatible"
     ),
+    FailureCode.INSUFFICIENT_BALANCE: "balance_insufficient insufficient_funds_in_balance",
+    FailureCode.PAYOUT_NOT_POSSIBLE: "payouts_not_allowed payouts_limit_exceeded transfers_not_allowed",
 }
 _FAILURE_CODES: Final = {psp_code: code for code, words in _PSP_CODES.items() for psp_code in words.split()}
 
@@ -180,12 +191,90 @@ def refund_snapshot(refund: Json) -> Snapshot:
     )
 
 
+def payee_snapshot(account: Json) -> Snapshot:
+    """Translate a connected account."""
+    _expect(account, "account")
+    return Snapshot(
+        kind=ObjectKind.PAYEE,
+        psp_id=text(account, "id"),
+        status=ObjectStatus.SUCCEEDED,
+        created_at=moment_or_none(account, "created"),
+        metadata=texts(account, "metadata"),
+    )
+
+
+def transfer_snapshot(transfer: Json) -> Snapshot:
+    """Translate a Transfer: it exists, so the money was moved. Whether it was moved back is its reversals' to say."""
+    _expect(transfer, "transfer")
+    return _moved(ObjectKind.TRANSFER, transfer, owner=reference(transfer, "destination"))
+
+
+def reversal_snapshot(reversal: Json) -> Snapshot:
+    """Translate the reversal of a Transfer."""
+    _expect(reversal, "transfer_reversal")
+    return _moved(ObjectKind.REVERSAL, reversal, owner=reference(reversal, "transfer"))
+
+
+def _moved(kind: ObjectKind, moved: Json, *, owner: str) -> Snapshot:
+    currency = text(moved, "currency").upper()
+    return Snapshot(
+        kind=kind,
+        psp_id=text(moved, "id"),
+        status=ObjectStatus.SUCCEEDED,
+        currency=currency,
+        amount_minor=_ours(integer(moved, "amount"), currency),
+        charge_psp_id=owner,
+        created_at=moment_or_none(moved, "created"),
+        metadata=texts(moved, "metadata"),
+    )
+
+
+def payout_snapshot(payout: Json) -> Snapshot:
+    """Translate a Payout. `failed` may come after `paid`: the bank gave the money back."""
+    _expect(payout, "payout")
+    status = _known(_PAYOUT_STATUSES, text(payout, "status"))
+    currency = text(payout, "currency").upper()
+    reason = text_or_empty(payout, "failure_code")
+    back = status in (ObjectStatus.FAILED, ObjectStatus.CANCELLED)
+    return Snapshot(
+        kind=ObjectKind.PAYOUT,
+        psp_id=text(payout, "id"),
+        status=status,
+        currency=currency,
+        amount_minor=_ours(integer(payout, "amount"), currency),
+        failure=failure_of(FailureCode.PAYOUT_FAILED, reason or str(payout.get("status"))) if back else None,
+        created_at=moment_or_none(payout, "created"),
+        metadata=texts(payout, "metadata"),
+    )
+
+
+def balance_snapshot(balance: Json, currency: str) -> Snapshot:
+    """Translate what is available of one currency; a currency that is not named has nothing."""
+    _expect(balance, "balance")
+    parts = balance.get("available")
+    if not isinstance(parts, list):
+        raise UnexpectedFormError("available is not a list")
+    found = [mapping(part, "a part of the balance") for part in parts]
+    held = sum(integer(part, "amount") for part in found if text(part, "currency").upper() == currency)
+    return Snapshot(
+        kind=ObjectKind.BALANCE,
+        psp_id="balance",
+        status=ObjectStatus.SUCCEEDED,
+        currency=currency,
+        amount_minor=_ours(held, currency),
+    )
+
+
 TRANSLATORS: Final[dict[ObjectKind, Callable[[Json], Snapshot]]] = {
     ObjectKind.CHARGE: charge_snapshot,
     ObjectKind.SESSION: session_snapshot,
     ObjectKind.SAVED_METHOD: saved_method_snapshot,
     ObjectKind.REFUND: refund_snapshot,
     ObjectKind.DISPUTE: dispute_snapshot,
+    ObjectKind.PAYEE: payee_snapshot,
+    ObjectKind.TRANSFER: transfer_snapshot,
+    ObjectKind.REVERSAL: reversal_snapshot,
+    ObjectKind.PAYOUT: payout_snapshot,
 }
 
 

@@ -398,9 +398,14 @@ def test_an_object_that_does_not_exist(bench: Bench, name: str) -> None:
     expect("unknown object", by_name[name], UNKNOWN_OBJECTS[name](bench.adapter, context()))
 
 
-@pytest.mark.parametrize("kind", ObjectKind)
+@pytest.mark.parametrize("kind", [kind for kind in ObjectKind if kind not in (ObjectKind.BALANCE, ObjectKind.PAYEE)])
 def test_every_kind_can_be_fetched_in_vain(bench: Bench, kind: ObjectKind) -> None:
-    assert cell(bench.adapter.fetch(kind, "xx_nonsense")) == ANSWERS["unknown object"]["fetch"]
+    owner = "tr_nonsense" if kind is ObjectKind.REVERSAL else ""
+    assert cell(bench.adapter.fetch(kind, "xx_nonsense", owner)) == ANSWERS["unknown object"]["fetch"]
+
+
+def test_a_payee_that_is_not_ours_looks_like_a_key_that_may_not(bench: Bench) -> None:
+    assert cell(bench.adapter.fetch(ObjectKind.PAYEE, "acct_nonsense")) == "not_executed: psp_authentication"
 
 
 def test_already_done_with_another_key(bench: Bench) -> None:

@@ -160,7 +160,7 @@ def test_a_body_of_another_form_is_refused(body: bytes) -> None:
         ("charge.dispute.funds_reinstated", "dispute", ObjectKind.DISPUTE),
         ("payment_intent.succeeded", "charge", None),
         ("charge.succeeded", "charge", None),
-        ("payout.paid", "payout", None),
+        ("payout.paid", "payout", ObjectKind.PAYOUT),
         ("something.new", "something", None),
     ],
 )

