@@ -1,6 +1,6 @@
 """The chart of accounts: which accounts exist, of what type, and which of them may be hot.
 
-Sellers' accounts are *authorizing*: one balance row each, locked, never below zero. What many payments
+Accounts of sellers and buyers are *authorizing*: one balance row each, locked, never below zero. What many payments
 touch at once (clearing, fees) is *recording*: entries only, no row lock.
 """
 
@@ -21,6 +21,12 @@ def seller(book_id: int, seller_id: UUID, part: str, currency: str) -> AccountSp
     kind = AccountType.ASSET if part == "debt" else AccountType.LIABILITY
     code = f"seller:{public_id('sel', seller_id)}:{part}:{currency}"
     return AccountSpec(book_id, code, kind, currency, PostingMode.AUTHORIZING, floor=0)
+
+
+def buyer_stored(book_id: int, buyer: UUID, currency: str) -> AccountSpec:
+    """Return the account of a buyer's stored value. `buyer` is an id of ours: codes hold no personal data."""
+    code = f"buyer:{public_id('buy', buyer)}:stored:{currency}"
+    return AccountSpec(book_id, code, AccountType.LIABILITY, currency, PostingMode.AUTHORIZING, floor=0)
 
 
 def psp_clearing(book_id: int, psp_account: str, currency: str) -> AccountSpec:

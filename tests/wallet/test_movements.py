@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from config import seam
 from ledger import accounts, invariants, posting
-from ledger.errors import ReferenceConflict
+from ledger import balances as ledger_balances
+from ledger.errors import FloorBroken, ReferenceConflict
 from ledger.ids import public_id
 from ledger.models import Account, Balance, Entry, PostingMode, Side, Transaction, TransactionKind
 from ledger.posting import Journal, Leg
@@ -30,6 +31,7 @@ from wallet.movements import Heading, Movement, Share
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 SELLER = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
+BUYER = UUID("01890a5d-ac96-774b-bcce-b302099a8058")
 SHARE = Share(pending=700, available=400, debt=100)
 VALUES = {
     "captured": 1999,
@@ -77,6 +79,7 @@ def call(name: str, **changes: Any) -> Movement:
         "bank": "house",
         "to_currency": "USD",
         "seller": SELLER,
+        "buyer": BUYER,
         "share": SHARE,
         **changes,
     }
@@ -88,6 +91,7 @@ ALIASES = {
     "connected": "psp:stripe:connected:EUR",
     "held": "psp:stripe:dispute_held:EUR",
     **{part: f"seller:{public_id('sel', SELLER)}:{part}:EUR" for part in chart.SELLER_PARTS},
+    "stored": f"buyer:{public_id('buy', BUYER)}:stored:EUR",
     "fees": "fees:platform:EUR",
     "dispute_fees": "fees:dispute:EUR",
     "loss": "chargeback:loss:EUR",
@@ -155,6 +159,7 @@ def test_the_chart_is_the_documented_one() -> None:
         chart.dispute_held(1, "{account}", "EUR"),
         chart.bank(1, "{name}", "EUR"),
         *(chart.seller(1, SELLER, part, "EUR") for part in chart.SELLER_PARTS),
+        chart.buyer_stored(1, BUYER, "EUR"),
         chart.platform_fees(1, "EUR"),
         chart.dispute_fees(1, "EUR"),
         chart.chargeback_loss(1, "EUR"),
@@ -168,7 +173,7 @@ def test_the_chart_is_the_documented_one() -> None:
     ]
     shown = [
         [
-            f"`{spec.code.replace(public_id('sel', SELLER), '{id}').removesuffix('EUR')}{{currency}}`",
+            f"`{re.sub('(sel|buy)_[0-9a-z]{26}', '{id}', spec.code).removesuffix('EUR')}{{currency}}`",
             str(spec.type),
             str(spec.mode),
             "" if spec.floor is None else str(spec.floor),
@@ -179,26 +184,28 @@ def test_the_chart_is_the_documented_one() -> None:
 
 
 @given(captured=st.integers(1, 10**14), share=st.floats(0, 1))
-def test_every_split_of_a_sale_balances(captured: int, share: float) -> None:
+@pytest.mark.parametrize("verb", ["settle_charge", "stored_pay"])
+def test_every_split_of_a_sale_balances(verb: str, captured: int, share: float) -> None:
     fee = min(captured, round(captured * share))
-    lines = call("settle_charge", captured=captured, fee=fee).lines
+    lines = call(verb, captured=captured, fee=fee).lines
     assert sum(amount if side == Side.DEBIT else -amount for side, _, amount in lines) == 0
     assert all(amount > 0 for _, _, amount in lines)
     assert len(lines) == 1 + (fee > 0) + (fee < captured)
 
 
 def fund(book_id: int) -> None:
-    """Put something on each account of the seller's wallets, so that any verb can take from it."""
+    """Put something on each account of the seller's wallets and the buyer's, so that any verb can take from it."""
     legs = []
     for currency in ("EUR", "USD"):
         parts = {part: chart.seller(book_id, SELLER, part, currency) for part in chart.SELLER_PARTS}
-        bank = chart.bank(book_id, "house", currency)
-        ids = accounts.resolve([*parts.values(), bank])
+        bank, stored = chart.bank(book_id, "house", currency), chart.buyer_stored(book_id, BUYER, currency)
+        ids = accounts.resolve([*parts.values(), bank, stored])
         legs += [
             Leg(ids[book_id, spec.code], currency, Side.DEBIT if part == "debt" else Side.CREDIT, 10_000)
             for part, spec in parts.items()
         ]
-        legs.append(Leg(ids[book_id, bank.code], currency, Side.DEBIT, 30_000))
+        legs.append(Leg(ids[book_id, stored.code], currency, Side.CREDIT, 10_000))
+        legs.append(Leg(ids[book_id, bank.code], currency, Side.DEBIT, 40_000))
     funding = Journal(book_id, TransactionKind.ADJUST, "funding", tuple(legs), NOW, "tests")
     with transaction.atomic():
         posting.post([funding], now=NOW)
@@ -384,3 +391,18 @@ def test_a_late_success_that_is_refunded_leaves_nothing() -> None:
         sums[entry.account.code] = sums.get(entry.account.code, 0) + entry.signed
     assert sums == {"psp:stripe:clearing:EUR": 0, "refund:payable:EUR": 0}
     assert not Wallet.objects.filter(book=book).exists()
+
+
+@pytest.mark.django_db
+def test_stored_value_is_never_paid_below_zero() -> None:
+    book = BookFactory.create()
+    movements.record([call("stored_top_up", book_id=book.pk, amount=1999)], now=NOW)
+    before = digests(connection)
+    with pytest.raises(FloorBroken), transaction.atomic():
+        movements.record([call("stored_pay", book_id=book.pk, captured=2000)], now=NOW)
+    assert digests(connection) == before
+    movements.record([call("stored_pay", book_id=book.pk, captured=1999)], now=NOW)
+    movements.record([call("stored_refund", book_id=book.pk, amount=500)], now=NOW)
+    spec = chart.buyer_stored(book.pk, BUYER, "EUR")
+    assert ledger_balances.of_codes(book.pk, [spec.code])[spec.code].balance == 500
+    assert invariants.violations() == []

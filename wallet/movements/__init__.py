@@ -22,6 +22,7 @@ from wallet.movements.payouts import (
 from wallet.movements.recording import record
 from wallet.movements.refunds import cancel_refund, refund_returned, request_refund, settle_refund
 from wallet.movements.sales import free_reserve, hold_reserve, late_success, release, settle_charge
+from wallet.movements.stored_value import stored_pay, stored_refund, stored_top_up
 
 __all__ = [
     "Heading",
@@ -50,6 +51,9 @@ __all__ = [
     "return_payout",
     "settle_charge",
     "settle_refund",
+    "stored_pay",
+    "stored_refund",
+    "stored_top_up",
     "unconvert",
     "unpay_payout",
     "win_dispute",
