@@ -19,7 +19,7 @@ from urllib3.exceptions import HTTPError, LocationParseError
 
 from config import seam
 
-CONNECT_SECONDS, READ_SECONDS = 2.0, 10.0
+CONNECT_SECONDS, READ_SECONDS = 2.0, 5.0
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _pools = urllib3.PoolManager(maxsize=1, retries=False)
 

@@ -163,8 +163,12 @@ def block_of(book: str, row: tuple[Any, ...]) -> Block:
 def _all(
     book: str | None, heads: Heads, head_files: Sequence[Path], believed: Mapping[str, bytes], count: _Count
 ) -> Iterator[Finding]:
+    published = _published(book, head_files)  # before the files are read: more may be written meanwhile
     yield from loaded(heads, head_files)
-    yield from _lost_heads(book, heads, head_files)
+    for code, number in published:
+        last = heads.last(code) or 0
+        if last < number:
+            yield Finding("unpublished", f"the heads of blocks {last + 1} to {number} are not in their file", code)
     codes = set[str]()
     for book_id, code in books(book):
         codes.add(code)
@@ -181,19 +185,15 @@ def _all(
         yield from _coverage(None)
 
 
-def _lost_heads(book: str | None, heads: Heads, head_files: Sequence[Path]) -> Iterator[Finding]:
-    """Yield the heads that were written to these files and are not there any more."""
+def _published(book: str | None, head_files: Sequence[Path]) -> list[tuple[str, int]]:
+    """Return up to which block the heads of each book were written to these files."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT b.code, max(p.number) FROM ledger_seal_published p JOIN ledger_book b ON b.id = p.book_id"
             " WHERE p.place = ANY (%s) AND (%s::text IS NULL OR b.code = %s) GROUP BY b.code ORDER BY b.code",
             [[place_of(path) for path in head_files], book, book],
         )
-        rows = cursor.fetchall()
-    for code, number in rows:
-        last = heads.last(code) or 0
-        if last < number:
-            yield Finding("unpublished", f"the heads of blocks {last + 1} to {number} are not in their file", code)
+        return list(cursor.fetchall())
 
 
 def books(book: str | None = None) -> list[tuple[int, str]]:

@@ -7,6 +7,7 @@ each book. Where the heads are published is not known here (`payments/seal_ancho
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -19,7 +20,7 @@ from ledger.seals.blocks import GENESIS, Block
 from ledger.seals.keys import Signer
 
 TRANSACTIONS_PER_STEP = 5000
-MAX_STEPS = 20
+MAX_SECONDS = 10.0
 
 _BEGIN = f"""
 WITH book AS (
@@ -66,16 +67,17 @@ class _Share(NamedTuple):
 def seal(signer: Signer, *, now: datetime) -> int:
     """Seal what can be sealed, in steps that commit by themselves outside a transaction; return how many transactions.
 
+    It stops after some seconds; the rest waits for the next round.
+
     Idempotent, and safe beside others: whoever comes second does nothing. Transactions that started before a running
     one wait for it.
     """
-    sealed = 0
-    for _ in range(MAX_STEPS):
+    sealed, ends = 0, time.monotonic() + MAX_SECONDS
+    while True:
         done = _step(signer, now)
         sealed += done
-        if done < TRANSACTIONS_PER_STEP:
-            break
-    return sealed
+        if done < TRANSACTIONS_PER_STEP or time.monotonic() >= ends:
+            return sealed
 
 
 def unsealed() -> Unsealed:

@@ -1,5 +1,7 @@
 """The embedded servers: who owns them, what a crash leaves behind, and which role may do what."""
 
+import base64
+import json
 import os
 import shutil
 import signal
@@ -116,6 +118,18 @@ def test_secrets_are_private_and_made_once() -> None:
         assert (home.directory / "secrets.json").stat().st_mode & 0o777 == 0o600
         assert home.environment({}) == first
         assert "FLORIN_FIELD_KEY" not in home.environment({"FLORIN_FIELD_KEY": "mine"})
+
+
+def test_a_home_from_before_gets_the_secrets_that_it_lacks() -> None:
+    with throwaway_home() as home:
+        home.make()
+        path = home.directory / "secrets.json"
+        path.write_text(json.dumps({"FLORIN_SECRET_KEY": "kept", "FLORIN_FIELD_KEY": "kept too"}))
+        first = home.environment({})
+        assert (first["FLORIN_SECRET_KEY"], first["FLORIN_FIELD_KEY"]) == ("kept", "kept too")
+        assert len(base64.b64decode(first["FLORIN_SEAL_KEY"])) == 32
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert home.environment({}) == first
 
 
 @pytest.mark.parametrize("name", ["long" * 30, "with space", "ünicode", "per%cent"])

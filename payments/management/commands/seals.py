@@ -62,7 +62,10 @@ class Command(BaseCommand):
     def _seal(self) -> None:
         if keys.signer() is None:
             raise CommandError("FLORIN_SEAL_KEY is not set: nothing can be sealed")
-        sealed = seal_anchor.seal_and_publish(now=seam.now())
+        sealed = done = seal_anchor.seal_and_publish(now=seam.now())
+        while done >= sealing.TRANSACTIONS_PER_STEP:
+            done = seal_anchor.seal_and_publish(now=seam.now())
+            sealed += done
         tail = sealing.unsealed()
         self.stdout.write(f"{sealed} transactions sealed, {tail.transactions} wait for one that is still running")
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 
 import psycopg
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from ledger.ids import public_id
 from ledger.models import Transaction
@@ -93,7 +94,12 @@ ROW = (
 
 
 def next_block(desk: Desk, signer: Signer) -> tuple[Block, bytes, list[int]]:
-    """Return the block that would be sealed next, its leaves and its transactions."""
+    """Return the block that would be sealed next, its leaves and its transactions, when nothing holds them up."""
+    ends, ready = time.monotonic() + 20, 0
+    while ready != 2 and time.monotonic() < ends:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM ledger_begin_sealing(10)")
+            (ready,) = cursor.fetchone()
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT t.id, {canonical.LEAF} FROM ledger_transaction t JOIN ledger_book b ON b.id = t.book_id"

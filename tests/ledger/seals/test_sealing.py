@@ -70,6 +70,36 @@ def test_a_late_commit_is_in_a_later_block_exactly_once(committed_desk: Desk, cl
     assert found(signer) == []
 
 
+def test_a_restored_history_is_sealed_on_and_still_verifies(
+    committed_desk: Desk, signer: Signer, superuser: psycopg.Connection
+) -> None:
+    """In another cluster the xids of a dump mean nothing: all of it is in the past, and no leaf knows them."""
+    desk = committed_desk
+    desk.post(desk.sale("a", 10))
+    assert seal_all(signer) == 1
+    desk.post(desk.sale("b", 10))
+    before = superuser.execute(
+        "SELECT ledger_epoch(), m.cluster_epoch, m.xid::text, m.transaction_id FROM ledger_seal_mark m"
+    ).fetchone()
+    assert before is not None
+    superuser.execute("SET session_replication_role = replica")
+    ahead = "(%s::text::bigint + 90000000000)::text::xid8"
+    superuser.execute(f"UPDATE ledger_transaction SET created_xid = {ahead % 'created_xid'}")
+    superuser.execute(f"UPDATE ledger_seal SET last_xid = {ahead % 'last_xid'}")
+    superuser.execute(f"UPDATE ledger_seal_mark SET xid = {ahead % 'xid'}")
+    try:
+        assert sealing.seal(signer, now=NOW) == 0
+        superuser.execute("SELECT ledger_begin_epoch()")
+        desk.post(desk.sale("c", 10))
+        assert seal_all(signer) == 2
+        assert len(blocks()[0][2]) == 1
+        assert found(signer) == []
+    finally:
+        epoch, *mark = before
+        superuser.execute(f"ALTER TABLE ledger_transaction ALTER COLUMN cluster_epoch SET DEFAULT {epoch}")
+        superuser.execute("UPDATE ledger_seal_mark SET cluster_epoch = %s, xid = %s, transaction_id = %s", mark)
+
+
 def test_two_sealers_seal_everything_once(committed_desk: Desk, signer: Signer) -> None:
     desk = committed_desk
     for n in range(10):
