@@ -21,6 +21,7 @@ _OVERDUE = """
 SELECT DISTINCT event_id FROM payments_pspoperation
  WHERE due_at IS NOT NULL AND state = 'UNKNOWN' AND error_code <> ''
    AND first_sent_at < florin_now() - %s::interval AND NOT parameters ? 'escalated'
+   AND NOT (kind = 'refund' AND parameters ? 'psp_id')
  LIMIT %s
 """
 

@@ -13,6 +13,7 @@ from string import Template
 from django.db import connection
 
 from ledger.invariants import LIMIT, Violation
+from payments import refund_checks
 from payments.appliers import statuses
 from payments.models import Charge, PaymentOrder
 
@@ -46,9 +47,11 @@ _NAMES = {
         " FROM wallet_wallet w CROSS JOIN LATERAL (SELECT $name AS name OFFSET 0) n"
         " CROSS JOIN unnest(ARRAY['pending', 'available', 'reserved', 'in_transit', 'debt']) AS part OFFSET 0"
     ).substitute(name=_written("sel", "w.seller")),
+    "KINDS_OF_REFUNDS": refund_checks.KINDS,
     "STUCK": STUCK_AFTER,
     "UNKNOWN": UNKNOWN_AFTER,
 }
+_NAMES["CAUSES_OF_REFUNDS"] = Template(refund_checks.CAUSES).substitute(_NAMES)
 
 _CHECKS: dict[str, str] = {
     # An order is SUCCESS exactly when one transaction booked its captured amount to the right accounts.
@@ -96,11 +99,12 @@ _CHECKS: dict[str, str] = {
                SELECT p.book_id, v.verb || ':' || $PAYOUT FROM payments_payout p,
                       unnest(ARRAY['reserve_payout', 'cancel_payout', 'fund_payout', 'pay_out', 'unpay_payout',
                                    'return_payout']) AS v (verb)
+                UNION ALL $CAUSES_OF_REFUNDS
                ) x ON x.book_id = t.book_id AND x.reference = t.reference
          WHERE x.reference IS NULL
            AND t.kind IN ('settle_charge', 'late_success', 'settle_refund', 'refund_returned', 'open_dispute',
                           'win_dispute', 'lose_dispute', 'regain_dispute', 'reserve_payout', 'cancel_payout',
-                          'fund_payout', 'pay_out', 'unpay_payout', 'return_payout')""",
+                          'fund_payout', 'pay_out', 'unpay_payout', 'return_payout', $KINDS_OF_REFUNDS)""",
     # The ledger knows nothing of proposals: whoever posts could post these kinds without one.
     "manual_journal_was_approved": """
         SELECT 'transaction ' || t.id || ' ' || t.reference || ' by ' || t.actor || ' was approved by nobody'
@@ -160,10 +164,13 @@ _CHECKS: dict[str, str] = {
          WHERE CASE r.status
                WHEN 'pending' THEN x.settled IS NOT NULL OR x.returned IS NOT NULL
                WHEN 'succeeded' THEN x.settled IS DISTINCT FROM r.amount_minor OR x.returned IS NOT NULL
-               ELSE x.settled IS DISTINCT FROM x.returned OR x.settled <> r.amount_minor END""",
+               ELSE x.settled IS DISTINCT FROM x.returned
+                    OR x.settled IS DISTINCT FROM CASE WHEN r.settled_at IS NOT NULL THEN r.amount_minor END END
+            OR (r.status = 'pending') AND r.settled_at IS NOT NULL""",
     "refunds_stay_within_capture": """
         SELECT 'charge ' || c.id || ' captured ' || c.captured_minor || ', refunds take ' || sum(r.amount_minor)
-          FROM payments_refund r JOIN payments_charge c ON c.id = r.charge_id WHERE r.status <> 'failed'
+          FROM payments_refund r JOIN payments_charge c ON c.id = r.charge_id
+         WHERE r.status <> 'failed' OR r.settled_at IS NOT NULL
          GROUP BY c.id HAVING sum(r.amount_minor) > c.captured_minor""",
     # The status of a payout alone says where its money is: the journal has the movements that led there, once each.
     "payout_is_posted_once": """
@@ -376,7 +383,7 @@ _CHECKS: dict[str, str] = {
     "open_dispute_is_watched": """
         SELECT 'dispute ' || id || ' is ' || status || ' and nobody asks about it' FROM payments_dispute
          WHERE status IN ('inquiry_open', 'inquiry_review', 'needs_response', 'under_review') AND due_at IS NULL""",
-    # What a seller has is what its orders earned, and what other movements did since.
+    # What a seller has is what its orders earned less what refunds took, and what other movements did since.
     "wallet_holds_what_was_earned": """
         SELECT 'seller ' || s.id || ' earned ' || coalesce(x.earned, 0) || ' ' || x.currency
                || ' and other movements made ' || coalesce(x.other, 0) || ', the wallet holds ' || coalesce(x.held, 0)
@@ -384,10 +391,14 @@ _CHECKS: dict[str, str] = {
                  SELECT o.seller_id, o.currency, o.captured_minor - o.fee_minor AS earned, 0 AS other, 0 AS held
                    FROM payments_paymentorder o WHERE o.status = 'SUCCESS'
                   UNION ALL
+                 SELECT o.seller_id, r.currency, r.fee_minor - r.amount_minor, 0, 0
+                   FROM payments_refund r JOIN payments_paymentorder o ON o.id = r.order_id
+                  WHERE r.status <> 'failed' OR r.settled_at IS NOT NULL
+                  UNION ALL
                  SELECT s.id, w.currency, 0,
                         (SELECT coalesce(sum(CASE e.side WHEN 'C' THEN e.amount ELSE -e.amount END), 0)
                            FROM ledger_entry e JOIN ledger_transaction t ON t.id = e.transaction_id
-                          WHERE e.account_id = a.id AND t.kind <> 'settle_charge'),
+                          WHERE e.account_id = a.id AND t.kind NOT IN ('settle_charge', $KINDS_OF_REFUNDS)),
                         b.credits - b.debits
                    FROM ($WALLET_ACCOUNTS) w
                    JOIN payments_seller s ON s.public_id = w.seller AND s.book_id = w.book_id
@@ -426,13 +437,17 @@ _CHECKS: dict[str, str] = {
                SELECT 'poll of charge', id, due_at, lease_until FROM payments_charge UNION ALL
                SELECT 'poll of dispute', id, due_at, lease_until FROM payments_dispute UNION ALL
                SELECT 'payout', id, due_at, lease_until FROM payments_payout UNION ALL
+               SELECT 'release of order', id, release_due_at, NULL FROM payments_paymentorder UNION ALL
+               SELECT 'reserve', id, due_at, NULL FROM payments_reservehold UNION ALL
                SELECT 'expiry of payment', id, expiry_due_at, NULL FROM payments_paymentevent) x,
                (SELECT florin_now() AS now) n
          WHERE greatest(x.due_at, x.lease_until) < n.now - interval '$STUCK' AND x.due_at IS NOT NULL""",
     "unknown_is_resolved": """
         SELECT 'operation ' || id || ' ' || kind || ' is ' || state || ' since ' || first_sent_at
           FROM payments_pspoperation
-         WHERE state IN ('SENT', 'UNKNOWN') AND first_sent_at < florin_now() - interval '$UNKNOWN'
+         WHERE (state = 'SENT' OR state = 'UNKNOWN' AND error_code <> '')
+           AND NOT (kind = 'refund' AND parameters ? 'psp_id')
+           AND first_sent_at < florin_now() - interval '$UNKNOWN'
            AND NOT coalesce((parameters ->> 'escalated')::boolean, false)""",
 }
 
@@ -501,12 +516,13 @@ class Findings:
 
 def names() -> list[str]:
     """Return the name of every check of this module."""
-    return [*_CHECKS, "payment_status_is_derived"]
+    return [*_CHECKS, *refund_checks.CHECKS, "payment_status_is_derived"]
 
 
 def check() -> Findings:
     """Run every check over all books (at most `LIMIT` findings of each)."""
-    return Findings([*_run(_CHECKS), *_underived_statuses()], _run(_WARNINGS))
+    checks, warnings = _CHECKS | refund_checks.CHECKS, _WARNINGS | refund_checks.WARNINGS
+    return Findings([*_run(checks), *_underived_statuses()], _run(warnings))
 
 
 def counts() -> dict[str, int]:

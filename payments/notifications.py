@@ -65,6 +65,7 @@ def claim(limit: int, *, now: datetime) -> list[Call]:
         found: dict[int, Charge] = {}
         asked: dict[int, Refund] = {}
         about: dict[tuple[int, str], dispute_watch.Notice] = {}
+        unheard: set[UUID] = set()
         for row in rows:
             charge = charges.get(row.pk)
             notice = noticed.get(row.pk)
@@ -77,7 +78,14 @@ def claim(limit: int, *, now: datetime) -> list[Call]:
                     _wait(row, now=now)
             elif row.pk in refunds:
                 asked[refunds[row.pk].pk] = refunds[row.pk]
-                _finish(row, "refund looked up", now=now)
+                if refunds[row.pk].status == Refund.Status.SUCCEEDED and _status(row) in _CAME_BACK:
+                    # Nobody follows a refund that was paid: this stays until it is booked, should the call be lost.
+                    _wait(row, now=now)
+                else:
+                    _finish(row, "refund looked up", now=now)
+            elif row.object_kind == ObjectKind.REFUND and (named := _operation_named(row)) is not None:
+                unheard.add(named)
+                _finish(row, "refund asked", now=now)
             elif charge is not None:
                 found[charge.pk] = charge
                 _finish(row, "looked up", now=now)
@@ -91,6 +99,12 @@ def claim(limit: int, *, now: datetime) -> list[Call]:
         open_charges = [charge for charge in found.values() if charge.status not in _ENDED]
         Charge.objects.filter(id__in=[charge.pk for charge in open_charges]).update(due_at=now + _REPEAT_AFTER, tries=0)
         dispute_watch.ask_soon(about.values(), at=now + _REPEAT_AFTER)
+        # Its id is in an answer that we have not stored: the operation asks again now. After the charges, as locks go.
+        PspOperation.objects.filter(
+            public_id__in=unheard, kind=PspOperation.Kind.REFUND, closed_at__isnull=True, due_at__isnull=False
+        ).update(due_at=now)
+        if unheard:
+            doorbell.ring("psp")
     return [
         *(psp_calls.of_charge(charge) for charge in open_charges),
         *(psp_calls.of_refund(refund) for refund in asked.values()),
@@ -100,6 +114,8 @@ def claim(limit: int, *, now: datetime) -> list[Call]:
 
 # If the call that follows is lost with its process, a poll repeats it soon.
 _REPEAT_AFTER = timedelta(seconds=10)
+# How a PSP says that a refund did not arrive; a hint for how long to keep the notification, nothing is believed.
+_CAME_BACK = ("failed", "canceled")
 _ENDED = (Charge.Status.SUCCEEDED, Charge.Status.LATE_SUCCESS)
 
 
@@ -168,7 +184,7 @@ def _wake_payout(row: PspNotification, *, now: datetime) -> bool:
 def _wake_saved_method(row: PspNotification, *, now: datetime) -> bool:
     if row.object_kind != ObjectKind.SAVED_METHOD:
         return False
-    named = _uuid(_metadata(row).get("florin_operation", ""))
+    named = _operation_named(row)
     if named is None:
         return False
     savings = PspOperation.objects.filter(
@@ -176,6 +192,17 @@ def _wake_saved_method(row: PspNotification, *, now: datetime) -> bool:
     )
     savings.filter(closed_at__isnull=True, due_at__isnull=False).update(due_at=now)
     return savings.exists()
+
+
+def _operation_named(row: PspNotification) -> UUID | None:
+    return _uuid(_metadata(row).get("florin_operation", ""))
+
+
+def _status(row: PspNotification) -> object:
+    value: Any = row.payload
+    for name in ("data", "object", "status"):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
 
 
 def _uuid(text: str) -> UUID | None:

@@ -17,7 +17,7 @@ from unfold.dataclasses import SearchResult
 from config import seam
 from ledger import checking, folding
 from ledger.admin.reading import Table
-from ledger.admin.showing import api_id, code, link
+from ledger.admin.showing import api_id, code, link, money
 from ledger.models import Account, Book, CheckRun, Entry, Period, Transaction
 from payments import queues
 from payments.admin import rows as operation_rows
@@ -128,6 +128,8 @@ def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         after.append(_verified())
     if request.user.has_perm("payments.view_pspoperation"):
         tables += [_dead_operations(), _unknown_outcomes()]
+    if request.user.has_perm("payments.view_refund"):
+        tables.append(_refunds_to_decide())
     if request.user.has_perm("payments.view_pspnotification"):
         tables.append(_dead_notifications())
     if request.user.has_perm("wallet.view_proposal"):
@@ -263,6 +265,7 @@ def _unknown_outcomes() -> Table:
             state=PspOperation.State.UNKNOWN,
             first_sent_at__lt=seam.now() - UNKNOWN_FOR,
         )
+        .exclude(error_code="")
         .select_related("event", "payout")
         .order_by("first_sent_at")
     )
@@ -278,6 +281,26 @@ def _unknown_outcomes() -> Table:
                 row.error_code,
                 row.first_sent_at,
                 row.due_at,
+            )
+            for row in rows[:LIMIT]
+        ],
+    )
+
+
+# Uses index: refund_needs_a_person.
+def _refunds_to_decide() -> Table:
+    rows = Refund.objects.filter(attention_at__isnull=False).select_related("charge__event").order_by("attention_at")
+    return Table(
+        "Refunds that did not arrive: the money is still the buyer's, a person decides",
+        ("Refund", "Payment", "Amount", "Status", "Why", "Since"),
+        [
+            (
+                link(row, api_id("rfd", row.public_id)),
+                link(row.charge.event, row.charge.event.checkout_id),
+                money(row.amount_minor, row.currency_id),
+                row.status,
+                (row.failure or {}).get("code", ""),
+                row.attention_at,
             )
             for row in rows[:LIMIT]
         ],

@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 
 from ledger.admin.filters import BookFilter, PeriodByIdFilter
 from ledger.admin.reading import ReadOnlyAdmin, Table
-from ledger.admin.showing import api_id, code, link, money
+from ledger.admin.showing import api_id, code, link, money, right
 from payments.admin import rows
 from payments.admin.finding import payments_named
 from payments.admin.states import state
@@ -23,7 +23,10 @@ class RefundAdmin(ReadOnlyAdmin):
     """Money that goes back to a buyer."""
 
     prefix = "rfd"
-    list_display = ("identity", "in_state", "amount", "reason", "of_charge", "of_order", "book", "created_at")
+    list_display = (
+        "identity", "in_state", "amount", "reason", "reference", "of_charge", "of_order", "book", "created_at",
+        "attention_at",
+    )  # fmt: skip
     list_filter = ("status", "reason", BookFilter, PeriodByIdFilter)
     select = ("charge", "order", "book")
     fields = (
@@ -31,11 +34,15 @@ class RefundAdmin(ReadOnlyAdmin):
         "in_state",
         "amount",
         "reason",
+        "reference",
         "of_charge",
         "of_order",
         "psp_object",
         "book",
         "created_at",
+        "settled_at",
+        "why",
+        "attention_at",
     )
     search_help_text = "rfd_…, pay_…, chg_… or checkout id"
 
@@ -73,7 +80,30 @@ class RefundAdmin(ReadOnlyAdmin):
         """Show the PSP's id."""
         return code(row.psp_id or "")
 
+    @admin.display(description="Failure")
+    def why(self, row: Refund) -> str:
+        """Show why it did not arrive."""
+        return f"{row.failure.get('code')}: {row.failure.get('message')}" if row.failure else ""
+
     def tables(self, _request: HttpRequest, obj: Refund) -> Iterable[Table]:
-        """Show the calls made for it."""
+        """Show whose money it is, and the calls made for it."""
+        yield Table(
+            "Whose money",
+            ("Fee policy", right("Platform fee"), right("From pending"), right("From available"), right("As debt")),
+            [
+                (
+                    obj.fee_policy or "-",
+                    *(
+                        money(amount, obj.currency_id)
+                        for amount in (
+                            obj.fee_minor,
+                            obj.from_pending_minor,
+                            obj.from_available_minor,
+                            obj.from_debt_minor,
+                        )
+                    ),
+                )
+            ],
+        )
         operations = PspOperation.objects.filter(charge=obj.charge, refund=obj).select_related("event", "charge")
         yield rows.operations(operations.order_by("pk")[: Table.LIMIT])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from io import StringIO
 from typing import Any
 from unittest import mock
@@ -13,8 +14,9 @@ from django.core.management import call_command
 from django.db import connection, transaction
 
 from config import seam
-from payments import cancellations, captures, invariants, payouts
-from payments.models import Charge, Dispute, PspOperation
+from payments import cancellations, captures, invariants, payouts, refunds, releases, reserves
+from payments.models import Charge, Dispute, MerchantBook, PspOperation, Refund, Seller
+from payments.refunds import Wanted
 from tests.market import Market
 from tests.sandbox_process import sandbox_psp
 from tests.shop import Shop, shop
@@ -44,6 +46,7 @@ def story(shop: Shop) -> Shop:
         dispute = shop.psp.control("disputes", payment_intent=Charge.objects.get(event=event).psp_id)
         if decision:
             shop.psp.control(f"disputes/{dispute['id']}/close", status=decision)
+    give_money_back(shop)
     shop.notify()
     shop.settle_down()
     assert sorted(Dispute.objects.values_list("status", flat=True)) == ["lost", "needs_response", "won"]
@@ -64,6 +67,28 @@ def _pay_out(shop: Shop) -> None:
     market.bank_says(arrived, "paid")
 
 
+def give_money_back(shop: Shop) -> None:
+    """Tell of refunds with every ending, a seller's debt, and releases of which a share is held back."""
+    Seller.objects.filter(pk=shop.sellers[0].pk).update(reserve_basis_points=1000, reserve_days=30)
+    tokens = ("pm_card_visa", "pm_card_visa", "pm_card_refundFail", "pm_card_pendingRefund", "pm_card_visa")
+    events = [shop.buy(1000, token=token) for token in tokens]
+    shop.work()
+    owed, partly, returned, taken_back, released = (shop.orders(event)[0] for event in events)
+    now = seam.now()
+    refunds.request(owed.event_id, Wanted(owed.pk), now=now)
+    MerchantBook.objects.filter(pk=shop.tenant.book.pk).update(refund_fee_policy="proportional")
+    for order in (partly, returned, taken_back):
+        refunds.request(order.event_id, Wanted(order.pk, 400), now=now)
+    shop.work()
+    shop.psp.control(f"refunds/{Refund.objects.get(order=taken_back).psp_id}/fail")
+    shop.psp.advance(60)
+    for order in (partly, released):
+        releases.deliver(order.event_id, order.pk, now=now)
+    shop.pass_time(timedelta(days=31))
+    assert reserves.free_due(now=now, limit=1) == 1
+    shop.reset_time()
+
+
 def verify(*words: str) -> tuple[int, str]:
     """Run the command; return its exit code and what it printed."""
     out = StringIO()
@@ -79,8 +104,8 @@ def test_a_sound_story_verifies(story: Shop) -> None:
     report = json.loads(printed)
     assert (code, report["ok"], report["violations"]) == (0, True, [])
     checked = report["checked"]
-    assert (checked["payments"], checked["orders"], checked["transactions"]) == (12, 18, 33)
-    assert (checked["disputes"], checked["refunds"]) == (3, 1)
+    assert (checked["payments"], checked["orders"], checked["transactions"]) == (17, 23, 52)
+    assert (checked["disputes"], checked["refunds"]) == (3, 5)
     assert checked["checks"] >= 33
     code, printed = verify()
     assert code == 0
@@ -145,6 +170,10 @@ CORRUPTIONS: dict[str, list[str]] = {
         f"UPDATE payments_charge SET status = 'CANCELLED' WHERE id = {LATE}",
         "DELETE FROM payments_disputepart WHERE position = 1",
         "UPDATE payments_payout SET public_id = gen_random_uuid()",
+        "UPDATE payments_paymentorder SET released_at = NULL WHERE released_at IS NOT NULL",
+        "DELETE FROM payments_reservehold",
+        "UPDATE payments_refund SET status = 'succeeded', settled_at = now() WHERE status = 'failed'",
+        "DELETE FROM payments_refund WHERE status = 'pending' OR order_id IS NOT NULL",
     ],
     "flags_follow_status": [
         f"UPDATE payments_paymentorder SET ledger_updated = false, wallet_updated = false WHERE id = {PAID}",
@@ -164,13 +193,57 @@ CORRUPTIONS: dict[str, list[str]] = {
     ],
     "late_success_is_refunded": [
         "DELETE FROM payments_refund",
-        "UPDATE payments_refund SET amount_minor = amount_minor - 1",
+        "UPDATE payments_refund SET amount_minor = amount_minor - 1 WHERE reason = 'late_success'",
         "DELETE FROM ledger_transaction WHERE kind = 'late_success'",
     ],
     "refund_is_posted_once": [
         "UPDATE payments_refund SET status = 'pending'",
         "UPDATE payments_refund SET status = 'failed'",
         "DELETE FROM ledger_transaction WHERE kind = 'settle_refund'",
+        "DELETE FROM ledger_transaction WHERE kind = 'refund_returned'",
+        "UPDATE payments_refund SET settled_at = NULL WHERE status = 'failed' AND settled_at IS NOT NULL",
+    ],
+    "refunds_stay_within_capture": [
+        "UPDATE payments_refund SET amount_minor = amount_minor + 1 WHERE reason = 'late_success'",
+        (
+            "UPDATE payments_refund SET amount_minor = 1001, from_pending_minor = 1001 - fee_minor"
+            " WHERE status = 'failed' AND settled_at IS NOT NULL"
+        ),
+    ],
+    "refund_is_split_as_booked": [
+        (
+            "UPDATE payments_refund SET fee_minor = fee_minor + 1, from_pending_minor = from_pending_minor - 1"
+            " WHERE from_pending_minor > 0"
+        ),
+        (
+            "UPDATE payments_refund SET from_debt_minor = 0, from_available_minor = from_debt_minor"
+            " WHERE from_debt_minor > 0"
+        ),
+        "DELETE FROM ledger_transaction WHERE kind = 'request_refund'",
+        "UPDATE ledger_account SET code = 'x' || code WHERE code LIKE 'refund:payable:%'",
+    ],
+    "refund_is_taken_back_once": [
+        "DELETE FROM ledger_transaction WHERE kind = 'cancel_refund'",
+        "UPDATE payments_refund SET settled_at = now() WHERE status = 'failed' AND settled_at IS NULL",
+        "UPDATE payments_refund SET settled_at = NULL WHERE status = 'failed' AND settled_at IS NOT NULL",
+        "UPDATE payments_refund SET status = 'pending' WHERE status = 'failed' AND settled_at IS NULL",
+    ],
+    "refunded_is_of_refunds": [
+        "UPDATE payments_paymentorder SET refunded_minor = refunded_minor - 1 WHERE refunded_minor > 0",
+        "UPDATE payments_paymentorder SET fee_refunded_minor = 0 WHERE fee_refunded_minor > 0",
+        f"UPDATE payments_paymentorder SET refunded_minor = 1 WHERE id = {PAID}",
+        "DELETE FROM payments_refund WHERE order_id IS NOT NULL",
+        "UPDATE payments_refund SET settled_at = NULL WHERE status = 'failed'",
+    ],
+    "reserve_is_posted_once": [
+        "UPDATE payments_reservehold SET amount_minor = amount_minor + 1",
+        "UPDATE payments_reservehold SET freed_at = now(), due_at = NULL WHERE freed_at IS NULL",
+        "UPDATE payments_reservehold SET freed_at = NULL, due_at = now() WHERE freed_at IS NOT NULL",
+        "DELETE FROM ledger_transaction WHERE kind = 'hold_reserve'",
+        "UPDATE payments_reservehold SET amount_minor = amount_minor - 1 WHERE freed_at IS NOT NULL",
+    ],
+    "debt_has_its_cause": [
+        "UPDATE ledger_transaction SET kind = 'release' WHERE kind = 'request_refund'",
     ],
     "payout_is_posted_once": [
         "UPDATE payments_payout SET status = 'paid', paid_at = now() WHERE status = 'sent'",
@@ -188,7 +261,7 @@ CORRUPTIONS: dict[str, list[str]] = {
     ],
     "in_transit_is_of_payouts": [
         "UPDATE payments_payout SET status = 'returned' WHERE status = 'sent'",
-        "UPDATE ledger_balance SET credits = credits + 1 WHERE credits > 0",
+        "UPDATE ledger_balance SET credits = credits + 1 WHERE credits > debits",
     ],
     "connected_is_of_payouts": [
         "UPDATE payments_payout SET status = 'paid', paid_at = now() WHERE status = 'sent'",
@@ -239,7 +312,7 @@ CORRUPTIONS: dict[str, list[str]] = {
     ],
     "wallet_holds_what_was_earned": [
         f"UPDATE payments_paymentorder SET fee_minor = fee_minor + 1, pending_minor = 0 WHERE id = {PAID}",
-        "UPDATE ledger_balance SET credits = credits + 1, version = version + 1 WHERE credits > 0",
+        "UPDATE ledger_balance SET credits = credits + 1, version = version + 1 WHERE credits > debits",
         "DELETE FROM wallet_wallet",
     ],
     "manual_journal_was_approved": [
@@ -249,7 +322,7 @@ CORRUPTIONS: dict[str, list[str]] = {
     "pending_is_of_orders": [
         f"UPDATE payments_paymentorder SET pending_minor = pending_minor - 1 WHERE id = {PAID}",
         "UPDATE payments_paymentorder SET pending_minor = 0",
-        "UPDATE ledger_balance SET credits = credits + 1 WHERE credits > 0",
+        "UPDATE ledger_balance SET credits = credits + 1 WHERE credits > debits",
     ],
     "dispute_is_posted_once": [
         "DELETE FROM ledger_transaction WHERE kind = 'open_dispute'",
@@ -287,11 +360,18 @@ CORRUPTIONS: dict[str, list[str]] = {
             " FROM payments_outboxmessage WHERE type = 'payment.cancelled'"
         ),
     ],
-    "nothing_is_stuck": ["UPDATE payments_clockshift SET shift = '1 hour'"],
+    "nothing_is_stuck": [
+        "UPDATE payments_clockshift SET shift = '1 hour'",
+        "UPDATE payments_reservehold SET due_at = now() - interval '1 hour' WHERE freed_at IS NULL",
+        (
+            "UPDATE payments_paymentorder SET release_due_at = now() - interval '1 hour'"
+            " WHERE released_at IS NULL AND pending_minor > 0"
+        ),
+    ],
     "unknown_is_resolved": [
         (
             "UPDATE payments_pspoperation SET state = 'UNKNOWN', outcome = '', closed_at = NULL,"
-            " first_sent_at = now() - interval '31 minutes'"
+            " error_code = 'psp_timeout', first_sent_at = now() - interval '31 minutes'"
         ),
     ],
     "payment_status_is_derived": [
@@ -345,7 +425,11 @@ def test_what_a_person_must_look_at_is_a_warning_and_no_violation(story: Shop, s
     code, printed = verify("--json")
     report = json.loads(printed)
     assert code == 0
-    assert {warning["check"] for warning in report["warnings"]} == {"dead_notification", "dead_operation"}
+    assert {warning["check"] for warning in report["warnings"]} == {
+        "dead_notification",
+        "dead_operation",
+        "refund_needs_a_person",
+    }
 
 
 def test_work_under_way_is_no_violation(shop: Shop) -> None:
