@@ -257,7 +257,10 @@ CORRUPTIONS: dict[str, list[str]] = {
         "UPDATE payments_payoutallocation SET amount_minor = amount_minor - 1",
         "UPDATE payments_payoutallocation SET entry_id = entry_id + 1",
         "UPDATE payments_payoutallocation SET offset_minor = offset_minor + 500000",
-        "UPDATE payments_payoutallocation SET position_minor = position_minor - 1 WHERE position_minor > 0",
+        (
+            "UPDATE payments_payoutallocation SET position_minor = position_minor - 1"
+            " WHERE position_minor > (SELECT min(position_minor) FROM payments_payoutallocation)"
+        ),
     ],
     "in_transit_is_of_payouts": [
         "UPDATE payments_payout SET status = 'returned' WHERE status = 'sent'",
@@ -277,7 +280,6 @@ CORRUPTIONS: dict[str, list[str]] = {
         "UPDATE payments_payout SET status = 'pending', due_at = NULL WHERE status = 'sent'",
         "UPDATE payments_payout SET status = 'failed' WHERE status = 'sent'",
     ],
-    "refunds_stay_within_capture": ["UPDATE payments_refund SET amount_minor = amount_minor + 1"],
     "history_is_legal": [
         "UPDATE payments_transition SET source = 'CANCELLED' WHERE target = 'SUCCESS'",
         "DELETE FROM payments_transition WHERE machine = 'payments_charge' AND target = 'PROCESSING'",
