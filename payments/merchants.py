@@ -103,6 +103,7 @@ class SellerDetails:
     name: str
     country: str
     default_currency: str
+    settlement_currency: str | None = None
     email: str = ""
     fees: FeeTerms | None = None
     payout_schedule: Mapping[str, str] = field(default_factory=lambda: {"interval": "manual"})
@@ -169,6 +170,7 @@ def create_seller(book_id: int, details: SellerDetails, *, now: datetime) -> Sel
                 country=details.country,
                 email=details.email,
                 default_currency_id=details.default_currency,
+                settlement_currency_id=details.settlement_currency,
                 fee_plan=plan,
                 payout_schedule=dict(details.payout_schedule),
                 metadata=dict(details.metadata),

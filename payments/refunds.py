@@ -17,14 +17,15 @@ from django.db import IntegrityError, transaction
 from config import seam
 from ledger.ids import public_id
 from ledger.money import format_minor
-from payments import doorbell, fees, settlement
+from payments import doorbell, exchange, fees, settlement
 from payments.appliers import batch as batches
 from payments.appliers import refunds as applier
 from payments.appliers.batch import Batch, new_operation
 from payments.errors import Conflict, InvalidState, Unprocessable
 from payments.models import MerchantBook, PaymentOrder, PspOperation, Refund
-from wallet import movements
+from wallet import conversions, movements
 from wallet.holdings import Holding
+from wallet.models import Quote
 
 _LIVE = (Refund.Status.PENDING, Refund.Status.SUCCEEDED)
 
@@ -89,7 +90,13 @@ def _request(batch: Batch, order: PaymentOrder, wanted: Wanted) -> Refund:
     order.refunded_minor += amount
     order.fee_refunded_minor += refund.fee_minor
     batch.touch(order)
-    batch.decide(batch.owner_of(order), partial(_take, batch, order, refund))
+    quote = exchange.executed(order)
+    if quote is None:
+        batch.decide(batch.owner_of(order), partial(_take, batch, order, refund))
+    else:
+        owner = batch.owner_of(order)
+        changed_into = (owner[0], owner[1], quote.to_currency_id)
+        batch.decide_on_both(owner, changed_into, partial(_take_back_and_take, batch, order, refund, quote))
     event, charge = batch.events[order.event_id], batch.charges[order.charge_id]
     lane = PspOperation.Lane.REFUNDS
     operation = new_operation(PspOperation.Kind.REFUND, event, charge, now=batch.now, amount_minor=amount, lane=lane)
@@ -114,6 +121,32 @@ def _fee(batch: Batch, order: PaymentOrder, policy: str, amount: int) -> int:
         given_back=order.fee_refunded_minor + order.fee_disputed_minor,
         in_proportion=(sum(row.amount_minor for row in earlier), sum(row.fee_minor for row in earlier)),
     )
+
+
+def _take_back_and_take(batch: Batch, order: PaymentOrder, refund: Refund, quote: Quote, *wallets: Holding) -> None:
+    """Change back what is lacking, at the rate at which it was changed, then take the share as ever.
+
+    `wallets`: of the order's currency, and of the currency that it was changed into.
+    """
+    holding, changed_into = wallets
+    share = refund.amount_minor - refund.fee_minor
+    lacking = share - min(share, order.pending_minor) - holding.available
+    back = min(max(0, lacking), quote.amount_minor - quote.undone_minor)
+    if back:
+        batch.movements.append(
+            conversions.undo(
+                quote,
+                back,
+                sold=holding,
+                bought=changed_into,
+                margin="keep" if refund.fee_policy == MerchantBook.RefundFeePolicy.KEEP else "return",
+                subject=public_id("rfd", refund.public_id),
+                now=batch.now,
+                actor="settlement",
+            )
+        )
+        quote.save(update_fields=conversions.UNDONE)
+    _take(batch, order, refund, holding)
 
 
 def _take(batch: Batch, order: PaymentOrder, refund: Refund, holding: Holding) -> None:

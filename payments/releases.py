@@ -2,7 +2,8 @@
 
 A release is a due row of the database alone: no PSP is asked, so it needs no lease. Due orders are locked with SKIP
 LOCKED, hundreds in one transaction, and their sellers' wallets after them. What a seller owes is netted first; of the
-rest a share may be held back for a while (`reserves.py` frees it). One that fails is put off, and holds up nobody.
+rest a share may be held back for a while (`reserves.py` frees it), and what a seller is paid in another currency is due
+to be changed (`exchange.py`). One that fails is put off, and holds up nobody.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from ledger.ids import public_id
 from payments import calendars, outbox, representations, settlement, terms
 from payments.appliers import batch as batches
 from payments.errors import InvalidState
-from payments.models import PaymentEvent, PaymentOrder, ReserveHold
+from payments.models import OrderConversion, PaymentEvent, PaymentOrder, ReserveHold
 from payments.models.bulk import StaleRows, by_id, read_rows, update_rows
 from payments.outbox import Fact
 from payments.representations import ReleasedParts
@@ -35,7 +36,7 @@ from wallet.movements import Heading
 RELEASE_AT_MOST: Final = 300
 AGAIN_AFTER: Final = timedelta(minutes=10)
 _SELLER: Final = (
-    "(SELECT jsonb_build_array(s.public_id, s.reserve_basis_points, s.reserve_days)::text"
+    "(SELECT jsonb_build_array(s.public_id, s.reserve_basis_points, s.reserve_days, s.settlement_currency)::text"
     " FROM payments_seller s WHERE s.id = t.seller_id) AS seller_terms"
 )
 _WHOLE: Final = 10_000  # basis points
@@ -49,12 +50,13 @@ class _Seller:
     public_id: UUID
     basis_points: int
     days: int
+    settlement_currency: str | None
 
     @classmethod
     def read(cls, order: PaymentOrder) -> _Seller:
         """Return what was read with an order."""
-        public, basis_points, days = json.loads(order.__dict__["seller_terms"])
-        return cls(UUID(public), basis_points, days)
+        public, *terms_of_seller = json.loads(order.__dict__["seller_terms"])
+        return cls(UUID(public), *terms_of_seller)
 
 
 def deliver(event_id: int, order_id: int, *, now: datetime) -> None:
@@ -135,7 +137,7 @@ def _release(order_ids: Iterable[int], *, now: datetime) -> None:
     events = by_id(read_rows(PaymentEvent, "id", {row.event_id for row in rows}, also=terms.COLUMN))
     sellers = {row.pk: _Seller.read(row) for row in rows}
     held = holdings.lock((row.book_id, sellers[row.pk].public_id, row.currency_id) for row in rows if row.pending_minor)
-    booked, facts, holds = [], [], []
+    booked, facts, holds, changes = [], [], [], []
     for row in rows:
         seller, event, amount = sellers[row.pk], events[row.event_id], row.pending_minor
         row.pending_minor, row.release_due_at, row.released_at, row.updated_at = 0, None, now, now
@@ -147,10 +149,13 @@ def _release(order_ids: Iterable[int], *, now: datetime) -> None:
         if parts.reserved:
             booked.append(movements.hold_reserve(heading, seller=seller.public_id, amount=parts.reserved))
             holds.append(_hold(row, parts.reserved, seller.days, terms.read(event.__dict__["terms"]), now=now))
+        if seller.settlement_currency not in (None, row.currency_id) and parts.available:
+            changes.append(OrderConversion(order=row, book_id=row.book_id, amount_minor=parts.available, due_at=now))
         shown = representations.released(row, event, seller.public_id, parts)
         facts.append(Fact(row.book_id, "wallet.released", "payment", event.pk, shown))
     update_rows(rows, ("pending_minor", "release_due_at", "released_at", "updated_at"))
     ReserveHold.objects.bulk_create(holds)
+    OrderConversion.objects.bulk_create(changes)
     outbox.publish(facts, now=now)
     movements.record(booked, now=now)
 

@@ -347,6 +347,7 @@ def seller(row: Seller) -> Object:
         "country": row.country,
         "email": row.email,
         "default_currency": row.default_currency_id,
+        "settlement_currency": row.settlement_currency_id,
         "fee_plan": fee_plan(row.fee_plan) if row.fee_plan else None,
         "payout_schedule": row.payout_schedule,
         "kyc_status": str(row.kyc_status),

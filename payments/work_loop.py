@@ -17,6 +17,7 @@ from ledger import folding
 from payments import (
     cancellations,
     escalations,
+    exchange,
     executor,
     idempotency,
     merchants,
@@ -38,6 +39,7 @@ def run_once(*, stop: Callable[[], bool] = lambda: False) -> int:
     """Do what is due now; return how many PSP calls, expiries and releases there were."""
     done = cancellations.expire_due(now=seam.now())
     done += releases.release_due(now=seam.now()) + reserves.free_due(now=seam.now())
+    done += exchange.convert_due(now=seam.now())
     return done + executor.drain(seconds=_BURST_SECONDS, stop=stop)
 
 

@@ -327,6 +327,7 @@ class Seller(Object):
     country: str
     email: str
     default_currency: str
+    settlement_currency: str | None
     fee_plan: FeePlan | None
     payout_schedule: dict[str, str]
     kyc_status: Literal["unverified", "pending", "verified", "rejected"]

@@ -289,6 +289,7 @@ class NewSeller(Body):
     country: Country
     email: Email = ""
     default_currency: Currency
+    settlement_currency: Currency | None = None
     fee_plan: NewFeePlan | None = None
     payout_schedule: PayoutSchedule = Field(default_factory=PayoutSchedule)
     metadata: Metadata = Field(default_factory=dict)

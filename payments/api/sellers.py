@@ -115,6 +115,7 @@ def _details(body: bodies.NewSeller) -> SellerDetails:
         name=body.name,
         country=body.country,
         default_currency=body.default_currency,
+        settlement_currency=body.settlement_currency,
         email=body.email,
         fees=fee_terms(body.fee_plan) if body.fee_plan is not None else None,
         payout_schedule=schedule_of(body.payout_schedule, body.default_currency),

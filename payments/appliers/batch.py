@@ -22,8 +22,8 @@ from wallet import holdings
 from wallet.holdings import Holding, Owner
 from wallet.movements import Heading, Movement
 
-# Changes rows and registers movements, once the seller's wallet is locked.
-Decision = Callable[[Holding], None]
+# Changes rows and registers movements, once the wallets that it names are locked; gets them in that order.
+Decision = Callable[..., None]
 
 
 class PspMismatch(Exception):
@@ -76,7 +76,7 @@ class Batch:
     changed_operations: set[int] = field(default_factory=set)
     touched_events: set[int] = field(default_factory=set)
     next: list[PspOperation] = field(default_factory=list)
-    decisions: list[tuple[Owner, Decision]] = field(default_factory=list)
+    decisions: list[tuple[tuple[Owner, ...], Decision]] = field(default_factory=list)
     cases: list[Case] = field(default_factory=list)
     announcements: list[Callable[[], list[Fact]]] = field(default_factory=list)
     _charges: dict[int, list[Charge]] = field(init=False)
@@ -117,15 +117,19 @@ class Batch:
         self.touched_events.add(event_id)
         return event
 
-    def decide(self, owner: Owner, decision: Decision) -> None:
+    def decide(self, owner: Owner, decision: Callable[[Holding], None]) -> None:
         """Put a decision off until the seller's wallet is locked, after every row and before anything is written."""
-        self.decisions.append((owner, decision))
+        self.decisions.append(((owner,), decision))
+
+    def decide_on_both(self, first: Owner, second: Owner, decision: Callable[[Holding, Holding], None]) -> None:
+        """Put a decision off that needs two wallets of a seller."""
+        self.decisions.append(((first, second), decision))
 
     def take_decisions(self) -> None:
         """Lock the wallets that decisions wait for, all at once, and take the decisions in order."""
-        held = holdings.lock(owner for owner, _ in self.decisions)
-        for owner, decision in self.decisions:
-            decision(held[owner])
+        held = holdings.lock(owner for owners, _ in self.decisions for owner in owners)
+        for owners, decision in self.decisions:
+            decision(*(held[owner] for owner in owners))
         self.decisions.clear()
         for announcement in self.announcements:
             self.facts.extend(announcement())

@@ -1,5 +1,6 @@
 """The tables of payments, by noun."""
 
+from payments.models.conversions import OrderConversion
 from payments.models.disputes import Dispute, DisputePart
 from payments.models.invoices import BillingProfile, Invoice, VatRate
 from payments.models.machines import AllowedTransition, Transition
@@ -25,6 +26,7 @@ __all__ = [
     "Invoice",
     "Merchant",
     "MerchantBook",
+    "OrderConversion",
     "OutboxMessage",
     "Payee",
     "PaymentEvent",

@@ -200,6 +200,10 @@ class Seller(models.Model):
     country = models.CharField(max_length=2)
     email = models.CharField(max_length=254, blank=True)
     default_currency = models.ForeignKey(Currency, models.PROTECT, db_column="default_currency", related_name="+")
+    # What was earned in another currency is changed into this one when it is released; NULL: nothing is changed.
+    settlement_currency = models.ForeignKey(
+        Currency, models.PROTECT, null=True, db_column="settlement_currency", db_index=False, related_name="+"
+    )
     fee_plan = models.ForeignKey(FeePlan, models.PROTECT, null=True)
     payout_schedule = models.JSONField()
     kyc_status = models.CharField(max_length=10, choices=Kyc, default=Kyc.UNVERIFIED)
