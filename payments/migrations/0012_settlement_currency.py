@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ("ledger", "0011_instants"),
-        ("payments", "0010_invoices"),
+        ("payments", "0011_payouts"),
         ("wallet", "0004_rights"),
     ]
 
