@@ -10,7 +10,8 @@ class PaymentsConfig(AppConfig):
 
     def ready(self) -> None:
         """Register what is run every day; an app above registers its own kinds in the same way."""
-        from payments import invoices, runs, verification
+        from payments import invoices, runs, schedules, verification
 
         runs.register("full_check", verification.full_check, time(2, 30))
         runs.register("invoices", invoices.issue_due, time(4, 0))
+        runs.register("payouts", schedules.run_book, time(5, 0), per_book=True)

@@ -106,7 +106,7 @@ class SellerDetails:
     settlement_currency: str | None = None
     email: str = ""
     fees: FeeTerms | None = None
-    payout_schedule: Mapping[str, str] = field(default_factory=lambda: {"interval": "manual"})
+    payout_schedule: Mapping[str, str | int] = field(default_factory=lambda: {"interval": "manual"})
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -6,6 +6,7 @@ money. Every refusal comes before anything is written.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -34,6 +35,51 @@ class PayoutRequest:
     currency: str
     amount_minor: int | None
     reference: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A payout that is due by a schedule: its seller is locked and may be paid, its money is there."""
+
+    seller: Seller
+    destination: PayoutDestination
+    amount_minor: int
+
+    @property
+    def currency(self) -> str:
+        """Return the currency of the destination."""
+        return self.destination.currency_id
+
+
+def request_due(book_id: int, due: Sequence[Due], *, actor: str, reference: str | None, now: datetime) -> list[Payout]:
+    """Set the money of many payouts aside, in the caller's transaction and a fixed number of statements.
+
+    The caller has locked sellers and wallets, and has checked what `request` checks. A `reference` names the run: each
+    payout's own is made of it, so that no run can make one twice.
+    """
+    if not due:
+        return []
+    settings_ = MerchantBook.objects.select_related("default_psp_account").get(book_id=book_id)
+    made = [
+        _built(
+            PayoutRequest(
+                one.seller.pk,
+                one.currency,
+                one.amount_minor,
+                reference and f"{reference}-{public_id('sel', one.seller.public_id)}-{one.currency}",
+            ),
+            one.amount_minor,
+            settings_=settings_,
+            seller=one.seller,
+            destination=one.destination,
+            actor=actor,
+            now=now,
+        )
+        for one in due
+    ]
+    Payout.objects.bulk_create(made)
+    _set_aside(made, now=now)
+    return made
 
 
 def request(book_id: int, wanted: PayoutRequest, *, actor: str, now: datetime) -> Payout:
@@ -120,7 +166,7 @@ def minimum_minor(seller: Seller, currency: str) -> int:
     text = seller.payout_schedule.get("minimum")
     if not text or currency != seller.default_currency_id or not float(text):
         return 0
-    return Money.parse(text, currency).minor
+    return Money.parse(str(text), currency).minor
 
 
 def _new(
@@ -133,9 +179,30 @@ def _new(
     actor: str,
     now: datetime,
 ) -> Payout:
+    payout = _built(wanted, amount, settings_=settings_, seller=seller, destination=destination, actor=actor, now=now)
+    try:
+        with transaction.atomic():
+            payout.save(force_insert=True)
+    except IntegrityError as error:
+        if "payout_reference_is_unique_in_its_book" in str(error):
+            raise Conflict("payout_reference_exists", "a payout has this reference", field="reference") from None
+        raise
+    return payout
+
+
+def _built(
+    wanted: PayoutRequest,
+    amount: int,
+    *,
+    settings_: MerchantBook,
+    seller: Seller,
+    destination: PayoutDestination,
+    actor: str,
+    now: datetime,
+) -> Payout:
     above = settings_.payout_approval_above.get(wanted.currency)
     needs_approval = above is not None and amount > int(above)
-    payout = Payout(
+    return Payout(
         public_id=seam.new_uuid(),
         book_id=seller.book_id,
         seller=seller,
@@ -152,14 +219,6 @@ def _new(
         updated_at=now,
         due_at=None if needs_approval else now,
     )
-    try:
-        with transaction.atomic():
-            payout.save(force_insert=True)
-    except IntegrityError as error:
-        if "payout_reference_is_unique_in_its_book" in str(error):
-            raise Conflict("payout_reference_exists", "a payout has this reference", field="reference") from None
-        raise
-    return payout
 
 
 def _set_aside(payouts: list[Payout], *, now: datetime) -> None:

@@ -24,6 +24,7 @@ from payments import (
     releases,
     reserves,
     runs,
+    schedules,
     seal_anchor,
     verification,
 )
@@ -77,7 +78,7 @@ class _Upkeep:
     runner: threading.Thread | None = None
 
     def when_it_is_time(self) -> None:
-        """Escalate, register at PSPs that were away, forget old answers and proposals, write down the next runs."""
+        """Escalate, register at PSPs, pay what was released, forget old answers and proposals, write down next runs."""
         if time.monotonic() < self.next_at:
             return
         self.next_at = time.monotonic() + _UPKEEP_SECONDS
@@ -85,6 +86,7 @@ class _Upkeep:
         escalations.escalate_overdue(now=now)
         self.connected = merchants.connect_next(self.connected)
         idempotency.purge(now=now)
+        schedules.pay_released(now=now)
         proposals.expire(now=now)
         runs.schedule(now=now)
 

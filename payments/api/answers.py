@@ -329,7 +329,7 @@ class Seller(Object):
     default_currency: str
     settlement_currency: str | None
     fee_plan: FeePlan | None
-    payout_schedule: dict[str, str]
+    payout_schedule: dict[str, str | int]
     kyc_status: Literal["unverified", "pending", "verified", "rejected"]
     status: Literal["active", "closed"]
     metadata: dict[str, str]

@@ -274,6 +274,14 @@ class PayoutSchedule(Body):
 
     interval: Literal["manual", "on_release", "daily", "weekly", "monthly"] = "manual"
     minimum: Amount | None = None
+    day: Annotated[int, Field(ge=1, le=31)] | None = None
+
+    @model_validator(mode="after")
+    def _day_fits(self) -> PayoutSchedule:
+        longest = {"weekly": 7, "monthly": 31}.get(self.interval, 0)
+        if self.day is not None and self.day > longest:
+            raise PydanticCustomError("not_supported", "weekly has days 1 (Monday) to 7, monthly 1 to 31, others none")
+        return self
 
 
 class NewSeller(Body):

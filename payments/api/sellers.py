@@ -123,15 +123,18 @@ def _details(body: bodies.NewSeller) -> SellerDetails:
     )
 
 
-def schedule_of(body: bodies.PayoutSchedule, currency: str) -> dict[str, str]:
+def schedule_of(body: bodies.PayoutSchedule, currency: str) -> dict[str, str | int]:
     """Return a payout schedule as it is kept. Raises `Invalid` for a minimum that the currency cannot express."""
-    if body.minimum is None:
-        return {"interval": body.interval}
-    try:
-        Money.parse(body.minimum, currency)
-    except ValueError as error:
-        raise bodies.invalid([FieldError("payout_schedule.minimum", "invalid_amount", str(error))]) from None
-    return {"interval": body.interval, "minimum": body.minimum}
+    schedule: dict[str, str | int] = {"interval": body.interval}
+    if body.minimum is not None:
+        try:
+            Money.parse(body.minimum, currency)
+        except ValueError as error:
+            raise bodies.invalid([FieldError("payout_schedule.minimum", "invalid_amount", str(error))]) from None
+        schedule["minimum"] = body.minimum
+    if body.day is not None:
+        schedule["day"] = body.day
+    return schedule
 
 
 def _loaded(rows: QuerySet[SellerRow]) -> QuerySet[SellerRow]:

@@ -292,8 +292,7 @@ def again(batch: PayoutBatch, operation: PspOperation, policy: retries.Policy, s
         return
     operation.state, operation.due_at = state, batch.now + wait
     batch.changed_operations.add(operation.pk)
-    overdue = batch.now - (operation.first_sent_at or batch.now) >= ATTENTION_AFTER
-    if overdue and state == _STATE.UNKNOWN:
+    if is_overdue(operation, now=batch.now):
         escalate(batch, operation)
 
 
@@ -304,6 +303,12 @@ def surrender(batch: PayoutBatch, operation: PspOperation, code: str, message: s
     operation.error_code, operation.error_message = code, message[:500]
     batch.changed_operations.add(operation.pk)
     escalate(batch, operation)
+
+
+def is_overdue(operation: PspOperation, *, now: datetime) -> bool:
+    """Say whether nobody has learned the outcome of a call for too long."""
+    sent = operation.first_sent_at
+    return operation.state == _STATE.UNKNOWN and sent is not None and now - sent >= ATTENTION_AFTER
 
 
 def escalate(batch: PayoutBatch, operation: PspOperation) -> None:

@@ -210,6 +210,8 @@ class Seller(models.Model):
     # Rolling reserve: how much of each release is held back, and for how many days.
     reserve_basis_points = models.IntegerField(db_default=0)
     reserve_days = models.SmallIntegerField(db_default=0)
+    # The last day that scheduled payouts looked at this seller.
+    payouts_scheduled_through = models.DateField(null=True)
     kyc_reference = models.CharField(max_length=255, blank=True, db_default="")
     closed_at = models.DateTimeField(null=True)
     metadata = models.JSONField(default=dict)

@@ -1,6 +1,7 @@
 """Faults: the process dies, the PSP misbehaves, the broker and the database go away."""
 
+from tests.market import market
 from tests.sandbox_process import sandbox_psp
 from tests.shop import shop
 
-__all__ = ["sandbox_psp", "shop"]
+__all__ = ["market", "sandbox_psp", "shop"]
