@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from config import seam
 from ledger import invariants as ledger_invariants
@@ -91,7 +91,8 @@ def sellers(place: Tenant, count: int, *, amount: int = 1000, **changes: Any) ->
                 movements.settle_charge(heading, psp_account="x", seller=row.public_id, captured=amount, fee=0)
             )
             moves.append(movements.release(heading, seller=row.public_id, amount=amount, debt=0))
-        movements.record(moves, now=now)
+        with transaction.atomic():
+            movements.record(moves, now=now)
     return made
 
 
