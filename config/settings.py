@@ -151,7 +151,7 @@ SECURE_CSP: dict[str, list[str]] = {
 }
 
 # Bodies are read and limited by the API itself (256 KiB, bulk 2 MiB); this is the outer wall.
-DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024
+DATA_UPLOAD_MAX_MEMORY_SIZE = 6 * 1024 * 1024
 
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],

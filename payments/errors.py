@@ -236,6 +236,9 @@ CATALOGUE: Final[dict[str, Listed]] = {
         409, "The payout cannot be cancelled", "It is on its way, or it has ended: read it."
     ),
     "maker_is_not_checker": Listed(409, "Who asked does not approve", "Let somebody else approve it."),
+    "dispute_not_answerable": Listed(
+        409, "The dispute waits for no answer", "Evidence is given once, while a response is asked for and in time."
+    ),
     "receipt_not_ready": Listed(409, "The order is not paid", "There is a receipt after SUCCESS."),
     "payment_order_not_paid": Listed(
         409, "The order is not paid", "Deliver and refund orders that are SUCCESS; cancel a payment that is not paid."
@@ -334,6 +337,8 @@ FIELD_CODES: Final[dict[str, str]] = {
     "invalid_time": "not an RFC 3339 time",
     "invalid_bank_account": "not a bank account: form or check digits are wrong",
     "invalid_token": "not a token of a PSP",
+    "invalid_file": "not a PDF, PNG or JPEG file, by its first bytes",
+    "too_large": "the file, or all files together, are over the limit",
     "too_short": "too few characters or items",
     "too_long": "too many characters or items",
     "currency_mismatch": "the currency differs from that of the payment",

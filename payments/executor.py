@@ -28,7 +28,7 @@ from payments import (
     work,
 )
 from payments.breaker import note_health
-from payments.models import Charge, PaymentEvent, PspAccount, PspOperation
+from payments.models import Charge, Dispute, PaymentEvent, PspAccount, PspOperation
 from payments.models.bulk import by_id, read_rows
 from payments.payout_calls import PayoutCall
 from payments.psp.base import CallError, Outcome, Result
@@ -119,11 +119,14 @@ def _read(ids: list[int]) -> list[PspOperation]:
     events = by_id(read_rows(PaymentEvent, "id", (o.payment_id for o in operations_of_payments)))
     charges = by_id(read_rows(Charge, "id", (o.charge_id for o in operations if o.charge_id is not None)))
     accounts = by_id(read_rows(PspAccount, "id", (o.psp_account_id for o in operations)))
+    about = [o.dispute_id for o in operations if o.dispute_id is not None]
+    disputes = by_id(read_rows(Dispute, "id", about)) if about else {}
     for operation in operations:
         operation.psp_account = accounts[operation.psp_account_id]
     for operation in operations_of_payments:
         operation.event = events[operation.payment_id]
         operation.charge = charges[operation.charge_id] if operation.charge_id is not None else None
+        operation.dispute = disputes[operation.dispute_id] if operation.dispute_id is not None else None
     pages = [o.charge for o in operations if o.kind == PspOperation.Kind.HOSTED_SESSION and o.charge is not None]
     if pages:
         prefetch_related_objects(pages, "orders")

@@ -28,6 +28,7 @@ from payments.psp.registry import Credentials, adapter_for
 
 SCOPES: Final = (
     "payments:read",
+    "disputes:write",
     "payments:write",
     "sellers:read",
     "sellers:write",

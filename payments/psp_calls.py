@@ -18,7 +18,7 @@ from payments import checkout_links
 from payments.appliers.batch import Report
 from payments.appliers.operations import NOT_WANTED
 from payments.encryption import unseal
-from payments.models import Charge, PaymentEvent, PspAccount, PspOperation, Refund
+from payments.models import Charge, DisputeEvidence, PaymentEvent, PspAccount, PspOperation, Refund
 from payments.psp import registry
 from payments.psp.base import (
     Adapter,
@@ -26,6 +26,8 @@ from payments.psp.base import (
     CallError,
     ConfirmRequest,
     ErrorCode,
+    EvidenceDocument,
+    EvidenceRequest,
     HostedRequest,
     ObjectKind,
     ObjectStatus,
@@ -86,7 +88,7 @@ def of_operation(operation: PspOperation, claim: Claim, *, now: datetime) -> Cal
     status = str(operation.charge.status) if operation.charge else ""
     return Call(
         operation.psp_account_id, operation.payment_id, operation.charge_id, run, operation.pk, claim.fence,
-        sent_before, status,
+        sent_before, status, about_dispute=operation.dispute_id is not None,
     )  # fmt: skip
 
 
@@ -186,6 +188,8 @@ def _sender(
 ) -> Callable[[], Result]:
     """Return the call that does what the operation says. Everything it needs is read now, not in the thread."""
     context = _context(operation, event, charge)
+    if operation.kind == _K.SUBMIT_EVIDENCE:
+        return _evidence_sender(adapter, operation, context)
     token = str(operation.parameters.get("token", ""))
     return_url = checkout_links.return_address(event.public_id)
     if charge is None:
@@ -230,6 +234,15 @@ def _sender(
             return lambda: adapter.refund(context, psp_id, amount, currency)
         case _:
             raise AssertionError(f"{operation.kind} needs no charge")
+
+
+def _evidence_sender(adapter: Adapter, operation: PspOperation, context: CallContext) -> Callable[[], Result]:
+    assert operation.dispute is not None
+    psp_id = operation.dispute.psp_id
+    row = DisputeEvidence.objects.prefetch_related("files").get(pk=operation.parameters["evidence"])
+    documents = tuple(EvidenceDocument(file.kind, file.file_name, bytes(file.content)) for file in row.files.all())
+    request = EvidenceRequest(row.texts, documents)
+    return lambda: adapter.submit_evidence(context, psp_id, request)
 
 
 def _asker(  # noqa: C901 - one question per kind of operation, side by side
@@ -286,7 +299,18 @@ def _asker(  # noqa: C901 - one question per kind of operation, side by side
         # Open: it was made, but its confirmation did not arrive. Saving moves no money, so it is simply sent again.
         return None if found.snapshot.status == ObjectStatus.OPEN else _as_answer(found)
 
+    def handed_in() -> Result | None:
+        assert operation.dispute is not None
+        found = adapter.fetch(ObjectKind.DISPUTE, operation.dispute.psp_id)
+        if found.snapshot is None or found.snapshot.dispute is None:
+            return found
+        arrived = found.snapshot.dispute.evidence_count > int(operation.parameters["count_before"])
+        # What did not arrive is sent again: evidence that is handed in twice is the same evidence.
+        return Result(Outcome.SUCCEEDED, found.snapshot, request_id=found.request_id) if arrived else None
+
     match kind:
+        case _K.SUBMIT_EVIDENCE:
+            return handed_in
         case _K.CONFIRM:
             return confirm
         case _K.CAPTURE:

@@ -220,6 +220,58 @@ class Refunds(Object):
     next_cursor: str | None
 
 
+class DisputePart(Object):
+    """What of a dispute falls on one order, and on whom."""
+
+    id: str
+    seller: str
+    amount: str
+    amount_returned: str
+    seller_share: str
+    platform_share: str
+
+
+class DisputeEvidence(Object):
+    """What became of the evidence that was given."""
+
+    status: Literal["none", "pending", "submitted", "refused"]
+    submitted_at: str | None
+    message: str | None
+
+
+class Dispute(Object):
+    """Money of a charge that a buyer's bank took back, or asks about."""
+
+    id: str
+    object: Literal["dispute"]
+    payment: str
+    checkout_id: str
+    charge: str
+    psp_id: str
+    status: Literal["inquiry_open", "inquiry_review", "inquiry_closed", "needs_response", "under_review", "lost", "won"]
+    reason: str
+    network_reason: str | None
+    amount: str
+    amount_taken: str
+    amount_returned: str
+    fee: str
+    currency: str
+    payment_orders: list[DisputePart]
+    evidence_due_by: str | None
+    evidence: DisputeEvidence
+    needs_attention: bool
+    opened_at: str
+    closed_at: str | None
+    version: int
+
+
+class Disputes(Object):
+    """One page of disputes, newest first."""
+
+    data: list[Dispute]
+    next_cursor: str | None
+
+
 class PspError(Object):
     """What went wrong with a call."""
 

@@ -30,7 +30,8 @@ class ApiKeyAuthentication(BaseAuthentication):
 
     def authenticate(self, request: Request) -> tuple[Any, Caller]:
         """Return the caller. Raises `Unauthenticated`."""
-        caller = authenticate(request._request)
+        view = (request.parser_context or {}).get("view")
+        caller = authenticate(request._request, limit_bytes=getattr(view, "limit_bytes", json_body.LIMIT_BYTES))
         return caller, caller
 
     def authenticate_header(self, _request: Request) -> str:
@@ -57,11 +58,11 @@ def caller_of(request: Request) -> Caller:
     return caller
 
 
-def authenticate(request: HttpRequest) -> Caller:
+def authenticate(request: HttpRequest, *, limit_bytes: int = json_body.LIMIT_BYTES) -> Caller:
     """Find the caller of a request and check its signature. One statement, two for a signed request."""
     now = seam.now()
     key = headers.api_key(request)
-    body = json_body.read(request)
+    body = json_body.read(request, limit_bytes=limit_bytes)
     card_numbers.refuse_address(request.path, request.META.get("QUERY_STRING", ""))
     caller = identify(key, now=now)
     signatures.verify(request, body, caller, now=now)

@@ -460,6 +460,17 @@ class PayoutsPage(Page):
     reference: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
 
 
+class DisputesPage(Page):
+    """Query of `GET /disputes`."""
+
+    status: (
+        Literal["inquiry_open", "inquiry_review", "inquiry_closed", "needs_response", "under_review", "lost", "won"]
+        | None
+    ) = None
+    payment_order: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
+    payment: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
+
+
 class SellersPage(Page):
     """Query of `GET /sellers`."""
 

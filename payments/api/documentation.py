@@ -13,7 +13,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from pydantic import BaseModel
 
-from payments.api import answers, bodies, ledger_answers, ledger_bodies, ledger_queries
+from payments.api import answers, bodies, evidence_body, ledger_answers, ledger_bodies, ledger_queries
 
 _PROBLEM: Final = {
     code: OpenApiResponse(answers.Problem, description)
@@ -116,6 +116,16 @@ CANCEL_PAYMENT: Final = _operation(
 GET_TIMELINE: Final = _operation("get_timeline", "Every fact of a payment", answers.Timeline)
 GET_TRANSACTIONS: Final = _operation("get_transactions", "What happened at the PSP", answers.PspOperations)
 GET_CHARGE: Final = _operation("get_charge", "Read a charge", answers.Charge)
+LIST_DISPUTES: Final = _operation("list_disputes", "List disputes", answers.Disputes, query=bodies.DisputesPage)
+GET_DISPUTE: Final = _operation("get_dispute", "Read a dispute", answers.Dispute)
+SUBMIT_EVIDENCE: Final = _operation(
+    "submit_evidence",
+    "Answer a dispute: texts as JSON, or texts and documents as multipart/form-data",
+    answers.Dispute,
+    status=202,
+    body=evidence_body.Texts,
+    keyed=True,
+)
 LIST_ORDERS: Final = _operation(
     "list_payment_orders", "List payment orders", answers.PaymentOrders, query=bodies.PaymentOrdersPage
 )

@@ -4,6 +4,7 @@ from django.urls import path
 
 from payments.api import (
     conversions,
+    disputes,
     intake,
     invoices,
     ledger_accounts,
@@ -35,6 +36,9 @@ urlpatterns = [
     path(f"{_P}/timeline", payments.PaymentTimeline.as_view()),
     path(f"{_P}/transactions", payments.PaymentTransactions.as_view()),
     path("charges/<str:charge_id>", payments.Charge.as_view()),
+    path("disputes", disputes.Disputes.as_view()),
+    path("disputes/<str:dispute_id>", disputes.Dispute.as_view()),
+    path("disputes/<str:dispute_id>/evidence", disputes.Evidence.as_view()),
     path("payment-orders", payment_orders.PaymentOrders.as_view()),
     path("payment-orders/<str:order_id>", payment_orders.Order.as_view()),
     path("payment-orders/<str:order_id>/process", payment_orders.ProcessOrder.as_view()),

@@ -169,6 +169,21 @@ def _is_given_up(dispute: Dispute, facts: DisputeFacts) -> bool:
     return facts.stage == DisputeStage.LOST or (facts.stage == DisputeStage.WON and dispute.returned_minor > 0)
 
 
+def evidence_arrived(batch: Batch, case: Case) -> None:
+    """Record that the PSP has the evidence."""
+    dispute = case.dispute
+    dispute.evidence_status, dispute.evidence_at, dispute.evidence_message = Dispute.Evidence.SUBMITTED, batch.now, ""
+    _changed(batch, case)
+
+
+def evidence_refused(batch: Batch, case: Case, message: str) -> None:
+    """Record that the PSP does not take the evidence: it may be given again, corrected."""
+    dispute = case.dispute
+    dispute.evidence_status, dispute.evidence_message = Dispute.Evidence.REFUSED, message[:500]
+    dispute.version += 1
+    _changed(batch, case)
+
+
 def _move(batch: Batch, case: Case, facts: DisputeFacts) -> None:
     """Move the state forward. A dispute counts as won when the money is back, whatever the PSP calls it before."""
     dispute, target = case.dispute, _target(case.dispute, facts)

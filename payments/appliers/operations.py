@@ -8,7 +8,7 @@ from django.conf import settings
 
 from ledger.ids import public_id
 from payments import retries
-from payments.appliers import charges, refunds
+from payments.appliers import charges, disputes, refunds
 from payments.appliers.batch import Batch, Report
 from payments.models import Charge, PspOperation, Refund
 from payments.outbox import Fact
@@ -281,6 +281,19 @@ def _give_up_on_late_success(batch: Batch, operation: PspOperation, refund: Refu
         surrender(batch, operation, "refund_failed", "The PSP could not pay the money back; a person decides.")
 
 
+def _apply_evidence(batch: Batch, operation: PspOperation, result: Result) -> None:
+    """Evidence was handed in, or is not taken; the dispute goes where the PSP says it is."""
+    case = next(case for case in batch.cases if case.dispute.pk == operation.dispute_id)
+    if operation.closed_at is not None:
+        if result.outcome == Outcome.SUCCEEDED:
+            disputes.evidence_arrived(batch, case)
+        else:
+            message = operation.error_message or "The payment provider does not take this evidence."
+            disputes.evidence_refused(batch, case, message)
+    if result.snapshot is not None:
+        disputes.apply(batch, batch.charges[case.dispute.charge_id], result.snapshot)
+
+
 _APPLY = {
     _K.SAVE_METHOD: _apply_saved_method,
     _K.REGISTER: _apply_registration,
@@ -289,6 +302,7 @@ _APPLY = {
     _K.CAPTURE: _apply_to_charge,
     _K.CANCEL: _apply_to_charge,
     _K.REFUND: _apply_refund,
+    _K.SUBMIT_EVIDENCE: _apply_evidence,
 }
 
 

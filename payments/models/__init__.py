@@ -2,6 +2,7 @@
 
 from payments.models.conversions import OrderConversion
 from payments.models.disputes import Dispute, DisputePart
+from payments.models.evidence import DisputeEvidence, EvidenceFile
 from payments.models.invoices import BillingProfile, Invoice, VatRate
 from payments.models.machines import AllowedTransition, Transition
 from payments.models.messages import IdempotencyRecord, OutboxMessage, PspNotification, RequestNonce
@@ -19,7 +20,9 @@ __all__ = [
     "BillingProfile",
     "Charge",
     "Dispute",
+    "DisputeEvidence",
     "DisputePart",
+    "EvidenceFile",
     "FeePlan",
     "FixedFee",
     "IdempotencyRecord",

@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import Q
 
 from ledger.models import Book
+from payments.models.disputes import Dispute
 from payments.models.orders import Charge, PaymentEvent
 from payments.models.parties import PspAccount
 from payments.models.payouts import Payout
@@ -27,6 +28,7 @@ class PspOperation(models.Model):
         TRANSFER = "transfer"
         PAYOUT = "payout"
         REVERSE_TRANSFER = "reverse_transfer"
+        SUBMIT_EVIDENCE = "submit_evidence"
 
     class State(models.TextChoices):
         PREPARED = "PREPARED"  # never sent, or proven not executed
@@ -50,6 +52,7 @@ class PspOperation(models.Model):
     payout = models.ForeignKey(Payout, models.PROTECT, null=True, db_index=False, related_name="operations")
     charge = models.ForeignKey(Charge, models.PROTECT, null=True, related_name="operations")
     refund = models.ForeignKey(Refund, models.PROTECT, null=True, db_index=False, related_name="operations")
+    dispute = models.ForeignKey(Dispute, models.PROTECT, null=True, db_index=False, related_name="operations")
     amount_minor = models.BigIntegerField(db_default=0)
     parameters = models.JSONField()
     state = models.CharField(max_length=8, choices=State, db_default="PREPARED")
@@ -92,6 +95,11 @@ class PspOperation(models.Model):
                 "event",
                 condition=Q(closed_at__isnull=True, kind="save_method"),
                 name="one_open_save_method_per_payment",
+            ),
+            models.UniqueConstraint(
+                "dispute",
+                condition=Q(closed_at__isnull=True, kind="submit_evidence"),
+                name="one_open_answer_per_dispute",
             ),
             models.CheckConstraint(
                 condition=Q(closed_at__isnull=True) | Q(due_at__isnull=True),

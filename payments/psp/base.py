@@ -249,6 +249,23 @@ class PayeeRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class EvidenceDocument:
+    """A document of evidence. `kind` says what it shows (`receipt`); the type was checked by its first bytes."""
+
+    kind: str
+    name: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceRequest:
+    """Answer a dispute, for good: texts and documents by what they show (payments/evidence.py lists the names)."""
+
+    texts: Mapping[str, str]
+    documents: tuple[EvidenceDocument, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class NotificationRef:
     """What a verified notification points to: a hint. The object is fetched before anything is believed."""
 
@@ -288,6 +305,10 @@ class Adapter(Protocol):
     def cancel(self, context: CallContext, psp_id: str, session_id: str) -> Result: ...
 
     def refund(self, context: CallContext, psp_id: str, amount_minor: int, currency: str) -> Result: ...
+
+    def submit_evidence(self, context: CallContext, psp_id: str, request: EvidenceRequest) -> Result:
+        """Hand evidence in. SUCCEEDED: the PSP has it. DECLINED: it does not take it (any more)."""
+        ...
 
     def create_payee(self, context: CallContext, request: PayeeRequest) -> Result: ...
 

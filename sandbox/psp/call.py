@@ -26,6 +26,7 @@ class Call:
     base_url: str = ""
     request_id: str | None = None
     idempotency_key: str | None = None
+    upload: tuple[str, bytes] | None = None
 
     @property
     def store(self) -> Store:

@@ -21,6 +21,10 @@ EVIDENCE: Final = (
     "shipping_date", "shipping_documentation", "shipping_tracking_number", "uncategorized_file",
     "uncategorized_text",
 )  # fmt: skip
+FILES: Final = (
+    "cancellation_policy", "customer_communication", "customer_signature", "duplicate_charge_documentation", "receipt",
+    "refund_policy", "service_documentation", "shipping_documentation", "uncategorized_file",
+)  # fmt: skip
 REASONS: Final = {
     "fraudulent": "10.4",
     "product_not_received": "13.1",
@@ -206,7 +210,10 @@ def update(call: Call) -> Json:
     if evidence.values and dispute["status"] not in OPEN:
         raise RefusalError("This dispute is already closed, and no longer accepts evidence.")
     for name in evidence.values:
-        dispute["evidence"][name] = evidence.text(name, at_most=20_000)
+        value = evidence.text(name, at_most=20_000)
+        if name in FILES and value:
+            call.referred("file", value, param=f"evidence[{name}]")
+        dispute["evidence"][name] = value
     if evidence.values:
         dispute["evidence_details"]["has_evidence"] = True
         if params.flag("submit", default=True):

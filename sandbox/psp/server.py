@@ -23,6 +23,7 @@ from .call import Call
 from .errors import Json, RefusalError
 from .events import API_VERSION
 from .faults import Fault
+from .files import multipart
 from .forms import Params, nest, pairs
 from .idempotency import Answer, fingerprint, key_in_use
 from .ledger import faults_found
@@ -32,7 +33,7 @@ from .sandbox import Sandbox, Settings, request_id
 from .store import encode, shown
 
 log = logging.getLogger(__name__)
-MAX_BODY_BYTES: Final = 1024 * 1024
+MAX_BODY_BYTES: Final = 6 * 1024 * 1024
 SILENT_SECONDS: Final = 600.0
 TEST_KEY: Final = "sk_test_"
 MAX_KEY_LENGTH: Final = 255
@@ -109,7 +110,12 @@ class Api:
         scope = self._acting_for(request, platform)
         operation, ids = find(request.method, request.match_info["path"])
         sandbox.requests[operation.name] = sandbox.requests.get(operation.name, 0) + 1
-        flat = pairs(body.decode("utf-8", "replace") if request.method == "POST" else request.rel_url.raw_query_string)
+        upload = None
+        if request.content_type == "multipart/form-data":
+            flat, upload = multipart(request.headers["Content-Type"], body)
+        else:
+            query = request.rel_url.raw_query_string
+            flat = pairs(body.decode("utf-8", "replace") if request.method == "POST" else query)
         call = Call(
             sandbox=sandbox,
             scope=scope,
@@ -119,6 +125,7 @@ class Api:
             ids=ids,
             base_url=sandbox.settings.public_url or f"{request.scheme}://{request.host}",
             request_id=identifier,
+            upload=upload,
         )
         fault = self._fault(operation, call) if sandbox.faults.rules else None
         kind = fault.kind if fault else ""

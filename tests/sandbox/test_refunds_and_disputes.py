@@ -107,7 +107,7 @@ def test_a_disputed_payment_loses_its_money_and_a_fee_and_cannot_be_refunded(
 @pytest.mark.parametrize(("status", "net"), [("won", 1944 - 2000), ("lost", 1944 - 3999)])
 def test_a_dispute_is_decided_by_hand(psp: Any, paid: Any, sandbox_psp: SandboxPsp, status: str, net: int) -> None:
     opened = sandbox_psp.control("disputes", payment_intent=paid.id, reason="product_not_received")
-    answered = psp.disputes.update(opened["id"], {"evidence": {"receipt": "file_1"}})
+    answered = psp.disputes.update(opened["id"], {"evidence": {"uncategorized_text": "It was delivered."}})
     assert (answered.status, answered.evidence_details.submission_method) == ("under_review", "manual")
     assert sandbox_psp.control(f"disputes/{opened['id']}/close", status=status)["status"] == status
     assert psp.disputes.retrieve(opened["id"]).status == status
@@ -131,7 +131,10 @@ def test_an_inquiry_takes_nothing_and_can_be_refunded_until_it_is_a_dispute(
     opened = sandbox_psp.control("disputes", payment_intent=paid.id, inquiry=True)
     assert (opened["status"], opened["balance_transactions"]) == ("warning_needs_response", [])
     assert psp.refunds.create({"payment_intent": paid.id, "amount": 100}).status == "succeeded"
-    assert psp.disputes.update(opened["id"], {"evidence": {"receipt": "file_1"}}).status == "warning_under_review"
+    assert (
+        psp.disputes.update(opened["id"], {"evidence": {"uncategorized_text": "It was delivered."}}).status
+        == "warning_under_review"
+    )
     sandbox_psp.control(f"disputes/{opened['id']}/escalate")
     dispute = psp.disputes.retrieve(opened["id"])
     assert (dispute.status, [one.net for one in dispute.balance_transactions]) == ("needs_response", [-3999])

@@ -1,4 +1,4 @@
-"""How a request of the SDK travels: one pool of kept connections, and no second try.
+"""How a request of the SDK travels: one pool of kept connections for each address, and no second try.
 
 The SDK takes an HTTP client from its caller. This one stands directly on urllib3: the client that the SDK brings goes
 through `requests`, whose sessions, cookies and hooks we switch off anyway and which cost more CPU than the rest of
@@ -7,6 +7,7 @@ the call together.
 It must never retry, follow a redirect, keep a cookie or read credentials from the environment.
 """
 
+import io
 import re
 from collections.abc import Callable, Mapping
 from typing import Final, override
@@ -33,15 +34,23 @@ class RedirectedError(Exception):
     """The answer points elsewhere. We do not go there."""
 
 
+class Upload(io.BytesIO):
+    """A file as the SDK sends it: bytes with a name."""
+
+    def __init__(self, name: str, content: bytes) -> None:
+        super().__init__(content)
+        self.name = name
+
+
 class PooledClient(stripe.HTTPClient):
-    """The SDK's HTTP client for one address. Thread-safe."""
+    """The SDK's HTTP client for the addresses of one PSP. Thread-safe."""
 
     name = "urllib3"
 
-    def __init__(self, address: str, *, connect_seconds: float, read_seconds: float) -> None:
+    def __init__(self, *addresses: str, connect_seconds: float, read_seconds: float) -> None:
         super().__init__()
         timeout = urllib3.Timeout(connect=connect_seconds, read=read_seconds)
-        self._prefix, self._pool = _pool(address, timeout)
+        self._pools = {address: _pool(address, timeout) for address in dict.fromkeys(addresses)}
 
     @override
     def request(
@@ -55,13 +64,15 @@ class PooledClient(stripe.HTTPClient):
     ) -> tuple[str, int, Mapping[str, str]]:
         """Send one request and read its answer. Raises `stripe.APIConnectionError` with the reason as its cause."""
         sent = dict(headers or {})
+        prefix, pool = next((self._pools[one] for one in self._pools if url.startswith(one)), ("", None))
         try:
-            if self._pool is None or not all(map(_SENDABLE.fullmatch, sent.values())):
+            if pool is None or not all(map(_SENDABLE.fullmatch, sent.values())):
                 raise RefusedLocallyError
-            answer = self._pool.urlopen(
+            body = post_data.encode() if isinstance(post_data, str) else post_data
+            answer = pool.urlopen(
                 method.upper(),
-                url.removeprefix(self._prefix) if self._prefix else url,
-                body=post_data.encode() if isinstance(post_data, str) else None,
+                url.removeprefix(prefix) if prefix else url,
+                body=body if isinstance(body, bytes) else None,
                 headers=sent,
                 retries=NO_RETRIES,
                 redirect=False,
@@ -76,8 +87,9 @@ class PooledClient(stripe.HTTPClient):
     @override
     def close(self) -> None:
         """Close every kept connection."""
-        if self._pool is not None:
-            self._pool.close()
+        for _, pool in self._pools.values():
+            if pool is not None:
+                pool.close()
 
 
 def _pool(address: str, timeout: urllib3.Timeout) -> tuple[str, urllib3.HTTPConnectionPool | None]:

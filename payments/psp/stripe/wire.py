@@ -32,6 +32,7 @@ from payments.psp.stripe.transport import PooledClient, RefusedLocallyError
 
 API_VERSION: Final = "2026-10-28.endive"
 DEFAULT_BASE_URL: Final = "https://api.stripe.com"
+FILES_BASE_URL: Final = "https://files.stripe.com"  # uploads have an address of their own at Stripe
 MAX_MESSAGE_LENGTH: Final = 500
 MAX_RETRY_AFTER_SECONDS: Final = 3600.0
 
@@ -71,13 +72,15 @@ class Wire:
 
     def __init__(self, api_key: str, base_url: str) -> None:
         address = base_url.rstrip("/") or DEFAULT_BASE_URL
+        files = address if base_url else FILES_BASE_URL
         self._client = stripe.StripeClient(
             api_key,
-            base_addresses={"api": address},
+            base_addresses={"api": address, "files": files},
             max_network_retries=0,
             stripe_version=API_VERSION,
             http_client=PooledClient(
                 address,
+                files,
                 connect_seconds=settings.PSP_CONNECT_TIMEOUT_SECONDS,
                 read_seconds=settings.PSP_READ_TIMEOUT_SECONDS,
             ),

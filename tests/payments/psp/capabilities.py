@@ -43,7 +43,9 @@ READ_FAULTS: dict[str, tuple[str, str]] = {
     "HTML 502 before": ("html_502", GATEWAY),
 }
 
-MONEY = ("register", "create_hosted_session", "save_method", "confirm", "capture", "cancel", "refund")
+MONEY = (
+    "register", "create_hosted_session", "save_method", "confirm", "capture", "cancel", "refund", "submit_evidence",
+)  # fmt: skip
 REFUSED = "not_executed: psp_unreachable"
 UNAUTHORIZED = "not_executed: psp_authentication"
 MISMATCH = "unknown: psp_key_mismatch"
@@ -66,15 +68,23 @@ ANSWERS: dict[str, dict[str, str]] = {
         "confirm": "declined: payment_method_unusable",
         "capture": "declined: amount_not_accepted",
         "refund": "declined: not_refundable",
+        "submit_evidence": "declined: refused",
         "ensure_webhook": "ConnectionError",
     },
-    "already done": {"confirm": DONE, "capture": DONE, "cancel": DONE, "refund": "declined: not_refundable"},
+    "already done": {
+        "confirm": DONE,
+        "capture": DONE,
+        "cancel": DONE,
+        "refund": "declined: not_refundable",
+        "submit_evidence": "declined: refused",
+    },
     "paid before the cancel": {"cancel": DONE},
     "unknown object": {
         "confirm": ABSENT,
         "capture": ABSENT,
         "cancel": ABSENT,
         "refund": "declined: payment_method_unusable",
+        "submit_evidence": ABSENT,
         "fetch": ABSENT,
         "find": "not_executed",
     },

@@ -4,6 +4,7 @@ An operation is tried through the adapter; whether it had its effect is asked of
 so that the adapter cannot be wrong about itself.
 """
 
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from payments.psp.base import (
     Adapter,
     CallContext,
     ConfirmRequest,
+    EvidenceDocument,
+    EvidenceRequest,
     HostedRequest,
     ObjectKind,
     OrderLine,
@@ -24,6 +27,9 @@ from payments.psp.base import (
 )
 from payments.psp.stripe import StripeAdapter
 
+EVIDENCE = EvidenceRequest(
+    {"product_description": "A teapot"}, (EvidenceDocument("receipt", "receipt.pdf", b"%PDF-1.7 a receipt"),)
+)
 RETURN_URL = "https://shop.example/thanks"
 VISA = "pm_card_visa"
 
@@ -58,6 +64,7 @@ class Situation:
     session: str = ""
     customer: str = ""
     token: str = VISA
+    dispute: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,6 +93,19 @@ def paid(bench: Bench, amount: int = 1999, currency: str = "EUR", *, later: bool
     result = bench.adapter.confirm(context(), charge, ConfirmRequest(VISA, RETURN_URL))
     assert result.snapshot is not None, result
     return charge
+
+
+def disputed(bench: Bench) -> Situation:
+    """Pay with a card whose holder disputes the charge, and wait for that."""
+    charge = registered(bench)
+    bench.adapter.confirm(context(), charge, ConfirmRequest("pm_card_createDispute", RETURN_URL))
+    gives_up_at = time.monotonic() + 10
+    while True:
+        found = bench.truth.disputes.list({"payment_intent": charge}).data
+        if found:
+            return Situation(charge=charge, dispute=found[0].id)
+        assert time.monotonic() < gives_up_at, "nobody disputed the charge"
+        time.sleep(0.01)
 
 
 def hosted(amount: int = 2500, **more: Any) -> HostedRequest:
@@ -174,7 +194,17 @@ REFUND = Operation(
     ),
     perform_otherwise=lambda adapter, ctx, it: adapter.refund(ctx, it.charge, 800, "EUR"),
 )
-MONEY = (REGISTER, HOSTED, SAVE_METHOD, CONFIRM, CAPTURE, CANCEL, REFUND)
+SUBMIT_EVIDENCE = Operation(
+    name="submit_evidence",
+    endpoint="disputes.update",
+    prepare=lambda bench: disputed(bench),
+    perform=lambda adapter, ctx, it: adapter.submit_evidence(ctx, it.dispute, EVIDENCE),
+    happened=lambda bench, _ctx, it: bench.truth.disputes.retrieve(it.dispute).evidence_details.submission_count,
+    perform_otherwise=lambda adapter, ctx, it: adapter.submit_evidence(
+        ctx, it.dispute, EvidenceRequest({"product_description": "A cup"})
+    ),
+)
+MONEY = (REGISTER, HOSTED, SAVE_METHOD, CONFIRM, CAPTURE, CANCEL, REFUND, SUBMIT_EVIDENCE)
 
 FETCH = Operation(
     name="fetch",

@@ -11,6 +11,7 @@ from payments.psp.base import (
     CallContext,
     ConfirmRequest,
     ErrorCode,
+    EvidenceRequest,
     ObjectKind,
     ObjectStatus,
     Outcome,
@@ -23,6 +24,7 @@ from tests.payments.psp.operations import (
     CANCEL,
     CAPTURE,
     CONFIRM,
+    EVIDENCE,
     FETCH,
     FIND,
     MONEY,
@@ -31,10 +33,12 @@ from tests.payments.psp.operations import (
     REGISTER,
     RETURN_URL,
     SAVE_METHOD,
+    SUBMIT_EVIDENCE,
     Bench,
     Operation,
     Situation,
     context,
+    disputed,
     hosted,
     paid,
     registered,
@@ -372,6 +376,9 @@ REFUSALS: dict[str, Callable[[Bench, CallContext], Result]] = {
     ),
     "capture": lambda bench, ctx: bench.adapter.capture(ctx, paid(bench, later=True), 99_999, "EUR"),
     "refund": lambda bench, ctx: bench.adapter.refund(ctx, paid(bench), 99_999, "EUR"),
+    "submit_evidence": lambda bench, ctx: bench.adapter.submit_evidence(
+        ctx, disputed(bench).dispute, EvidenceRequest({"uncategorized_text": "x" * 20_001})
+    ),
 }
 
 
@@ -388,6 +395,7 @@ UNKNOWN_OBJECTS: dict[str, Callable[[Adapter, CallContext], Result]] = {
     "capture": lambda adapter, ctx: adapter.capture(ctx, "pi_nonsense", 1, "EUR"),
     "cancel": lambda adapter, ctx: adapter.cancel(ctx, "pi_nonsense", ""),
     "refund": lambda adapter, ctx: adapter.refund(ctx, "pi_nonsense", 1, "EUR"),
+    "submit_evidence": lambda adapter, ctx: adapter.submit_evidence(ctx, "du_nonsense", EVIDENCE),
     "fetch": lambda adapter, _ctx: adapter.fetch(ObjectKind.CHARGE, "pi_nonsense"),
     "find": lambda adapter, ctx: adapter.find(ObjectKind.CHARGE, ctx.operation_id, datetime.now(UTC)),
 }
@@ -420,6 +428,10 @@ def test_already_done_with_another_key(bench: Bench) -> None:
     expect("already done", CAPTURE, bench.adapter.capture(context(), charge, 1999, "EUR"))
     bench.adapter.refund(context(), charge, 1999, "EUR")
     expect("already done", REFUND, bench.adapter.refund(context(), charge, 1999, "EUR"))
+
+    over = disputed(bench)
+    bench.truth.disputes.close(over.dispute)
+    expect("already done", SUBMIT_EVIDENCE, SUBMIT_EVIDENCE.perform(bench.adapter, context(), over))
 
     held = paid(bench, later=True)
     bench.adapter.cancel(context(), held, "")
@@ -493,7 +505,7 @@ def test_the_matrix_has_no_cell_without_a_test() -> None:
         "3-D Secure": {"save_method", "confirm"},
         "decided later": {"confirm", "refund"},
         "refused (4xx)": set(REFUSALS) | {"ensure_webhook"},
-        "already done": {"confirm", "capture", "cancel", "refund"},
+        "already done": {"confirm", "capture", "cancel", "refund", "submit_evidence"},
         "paid before the cancel": {"cancel"},
         "unknown object": set(UNKNOWN_OBJECTS),
         "same key, same request": {one.name for one in MONEY},

@@ -4,11 +4,20 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from stripe.params import DisputeUpdateParamsEvidence
 
-from payments.psp.base import DisputeStage, ObjectKind, ObjectStatus, Outcome
+from payments import evidence
+from payments.psp.base import (
+    DisputeStage,
+    EvidenceDocument,
+    EvidenceRequest,
+    ObjectKind,
+    ObjectStatus,
+    Outcome,
+)
 from payments.psp.stripe.disputes import dispute_snapshot
 from payments.psp.stripe.fields import UnexpectedFormError
-from tests.payments.psp.operations import Bench, paid
+from tests.payments.psp.operations import EVIDENCE, Bench, context, disputed, paid
 from tests.sandbox_process import SandboxPsp
 
 DISPUTE: dict[str, Any] = {
@@ -114,3 +123,31 @@ def test_a_dispute_is_fetched_from_opening_to_end(bench: Bench, sandbox_psp: San
         1999,
         2000,
     )
+
+
+def test_the_names_of_evidence_are_those_that_the_sdk_knows() -> None:
+    assert set(DisputeUpdateParamsEvidence.__annotations__) >= {*evidence.TEXTS, *evidence.DOCUMENTS}
+
+
+@pytest.mark.parametrize("kind", ["drop_before", "drop_after", "500_after", "429"])
+def test_an_answer_whose_upload_failed_goes_on_where_it_broke_off(
+    bench: Bench, sandbox_psp: SandboxPsp, key: str, kind: str
+) -> None:
+    ctx, it = context(), disputed(bench)
+    sandbox_psp.faults({"operation": "files.create", "kind": kind}, key=key)
+    first = bench.adapter.submit_evidence(ctx, it.dispute, EVIDENCE)
+    assert first.outcome is (Outcome.NOT_EXECUTED if kind == "429" else Outcome.UNKNOWN)
+    assert bench.truth.disputes.retrieve(it.dispute).evidence_details.submission_count == 0
+    again = context() if kind == "500_after" else ctx
+    second = bench.adapter.submit_evidence(again, it.dispute, EVIDENCE)
+    assert second.outcome is Outcome.SUCCEEDED
+    file = bench.truth.files.retrieve(bench.truth.disputes.retrieve(it.dispute).evidence.receipt)
+    assert (file.filename, file.type, file.purpose) == ("receipt.pdf", "pdf", "dispute_evidence")
+
+
+def test_a_file_of_another_kind_is_refused_and_nothing_is_handed_in(bench: Bench) -> None:
+    it = disputed(bench)
+    request = EvidenceRequest({}, (EvidenceDocument("receipt", "receipt.exe", b"MZ"),))
+    result = bench.adapter.submit_evidence(context(), it.dispute, request)
+    assert result.outcome is Outcome.DECLINED
+    assert bench.truth.disputes.retrieve(it.dispute).evidence_details.submission_count == 0
