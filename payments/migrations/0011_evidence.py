@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ("ledger", "0011_instants"),
-        ("payments", "0008_fx_margin"),
+        ("payments", "0010_invoices"),
     ]
 
     operations = [
