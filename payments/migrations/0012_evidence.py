@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ("ledger", "0011_instants"),
-        ("payments", "0010_invoices"),
+        ("payments", "0011_payouts"),
     ]
 
     operations = [
@@ -52,7 +52,7 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name="pspoperation",
             name="kind",
-            field=models.CharField(choices=[("save_method", "Save Method"), ("register", "Register"), ("hosted_session", "Hosted Session"), ("confirm", "Confirm"), ("capture", "Capture"), ("cancel", "Cancel"), ("refund", "Refund"), ("submit_evidence", "Submit Evidence")], max_length=20),
+            field=models.CharField(choices=[("save_method", "Save Method"), ("register", "Register"), ("hosted_session", "Hosted Session"), ("confirm", "Confirm"), ("capture", "Capture"), ("cancel", "Cancel"), ("refund", "Refund"), ("create_payee", "Create Payee"), ("transfer", "Transfer"), ("payout", "Payout"), ("reverse_transfer", "Reverse Transfer"), ("submit_evidence", "Submit Evidence")], max_length=20),
         ),
         migrations.AddConstraint(
             model_name="pspoperation",
