@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ("ledger", "0011_instants"),
-        ("payments", "0011_payouts"),
+        ("payments", "0013_schedules"),
     ]
 
     operations = [
