@@ -37,6 +37,7 @@ _NAMES = {
     "ORDER": _written("ord", "o.public_id"),
     "CHARGE": _written("chg", "c.public_id"),
     "REFUND": _written("rfd", "r.public_id"),
+    "QUOTE": _written("quo", "q.public_id"),
     "DISPUTE": _written("dsp", "d.public_id"),
     "SELLER": _written("sel", "s.public_id"),
     "PAYOUT": _written("pyo", "p.public_id"),

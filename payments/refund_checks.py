@@ -75,7 +75,7 @@ CHECKS: Final[dict[str, str]] = {
           FROM ledger_account a JOIN ledger_entry e ON e.account_id = a.id AND e.side = 'D'
           JOIN ledger_transaction t ON t.id = e.transaction_id
          WHERE a.code LIKE 'seller:%:debt:%'
-           AND t.kind NOT IN ('request_refund', 'open_dispute', 'adjust', 'reversal', 'partial_reversal')""",
+           AND t.kind NOT IN ('request_refund', 'open_dispute', 'unconvert', 'adjust', 'reversal', 'partial_reversal')""",
 }
 
 # Where these verbs' transactions come from: rows of (book, reference).
@@ -90,8 +90,14 @@ CAUSES: Final = """
                SELECT o.book_id, v.verb || ':' || $ORDER
                  FROM payments_reservehold h JOIN payments_paymentorder o ON o.id = h.order_id
                 CROSS JOIN unnest(ARRAY['hold_reserve', 'free_reserve']) AS v (verb)
-                WHERE v.verb = 'hold_reserve' OR h.freed_at IS NOT NULL"""
-KINDS: Final = "'request_refund', 'cancel_refund', 'release', 'hold_reserve', 'free_reserve'"
+                WHERE v.verb = 'hold_reserve' OR h.freed_at IS NOT NULL
+                UNION ALL
+               SELECT q.book_id, 'convert:' || $QUOTE FROM wallet_quote q WHERE q.executed_at IS NOT NULL
+                UNION ALL
+               SELECT r.book_id, 'unconvert:' || $REFUND
+                 FROM payments_refund r JOIN payments_orderconversion x ON x.order_id = r.order_id
+                WHERE x.quote_id IS NOT NULL"""
+KINDS: Final = "'request_refund', 'cancel_refund', 'release', 'hold_reserve', 'free_reserve', 'convert', 'unconvert'"
 
 WARNINGS: Final[dict[str, str]] = {
     "refund_needs_a_person": """

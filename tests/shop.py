@@ -12,11 +12,11 @@ from typing import Any
 import psycopg
 import pytest
 import requests
-from django.db import connection, transaction
+from django.db import connection
 
 from config import seam
 from ledger import accounts, invariants
-from ledger.models import Entry, Transaction
+from ledger.models import Entry, Side, Transaction
 from payments import callers, executor, intake, notifications
 from payments.callers import Caller
 from payments.encryption import seal
@@ -27,10 +27,9 @@ from tests.database import Clone
 from tests.factories import PSP_WEBHOOK_SECRET, Tenant, tenant
 from tests.sandbox_process import SandboxPsp
 from wallet import balances as wallet_balances
-from wallet import movements
+from wallet import corrections, proposals
 from wallet.balances import WalletBalance
 from wallet.models import Wallet
-from wallet.movements import Heading
 
 MAX_ROUNDS = 60
 
@@ -149,14 +148,19 @@ class Shop:
         return wallet_balances.of_wallets([row])[0]
 
     def empty_wallet(self, seller: int = 0, currency: str = "EUR") -> int:
-        """Let everything that is available to a seller leave through a bank; return how much it was."""
-        amount = self.wallet(seller, currency).available
-        now, owner = seam.now(), self.sellers[seller].public_id
-        heading = Heading(self.tenant.book.pk, f"test:{seam.new_uuid()}", currency, now, "test")
-        with transaction.atomic():
-            movements.record([movements.reserve_payout(heading, seller=owner, amount=amount)], now=now)
-            movements.record([movements.bank_payout(heading, bank="house", seller=owner, amount=amount)], now=now)
-        return amount
+        """Take everything that is available to a seller by a correction that two people made; return how much."""
+        held, now = self.wallet(seller, currency), seam.now()
+        draft = corrections.adjustment(
+            held.wallet,
+            side=Side.DEBIT,
+            amount=held.available,
+            reference=str(seam.new_uuid()),
+            reason="emptied by a test",
+            maker="user:maker",
+        )
+        proposal, _ = proposals.propose(draft, now=now)
+        proposals.approve(proposal.pk, checker="user:checker", now=now)
+        return held.available
 
     def refund_by_hand(self, payment_intent: str, amount: int) -> None:
         """Refund at the PSP itself, as somebody with its dashboard may."""
