@@ -75,7 +75,8 @@ CHECKS: Final[dict[str, str]] = {
           FROM ledger_account a JOIN ledger_entry e ON e.account_id = a.id AND e.side = 'D'
           JOIN ledger_transaction t ON t.id = e.transaction_id
          WHERE a.code LIKE 'seller:%:debt:%'
-           AND t.kind NOT IN ('request_refund', 'open_dispute', 'unconvert', 'adjust', 'reversal', 'partial_reversal')""",
+           AND t.kind NOT IN ('request_refund', 'open_dispute', 'unconvert', 'adjust', 'reversal',
+                              'partial_reversal')""",
 }
 
 # Where these verbs' transactions come from: rows of (book, reference).
