@@ -269,6 +269,17 @@ def test_only_the_migration_gets_the_owner() -> None:
     assert with_owner[0].startswith("florin-migrate")
 
 
+def test_every_accident_is_shown_by_a_test_that_exists() -> None:
+    rows = _rows("explanation/accidents.md", "")
+    assert [row[0] for row in rows if row[0]] == [str(number) for number in range(1, 17)]
+    missing = []
+    for row in rows:
+        path, _, name = row[3].strip("`").partition("::")
+        if f"\ndef {name}(" not in (ROOT / path).read_text():
+            missing.append(row[3])
+    assert missing == []
+
+
 @pytest.mark.slow
 def test_the_readmes_example_runs() -> None:
     text = (ROOT / "README.md").read_text()

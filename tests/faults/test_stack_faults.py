@@ -6,6 +6,7 @@ booked once. The sandbox PSP is the referee.
 
 from __future__ import annotations
 
+import http.client
 import json
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import redis
@@ -132,6 +134,32 @@ def _under_load(market: Market, fault: Callable[[], None], *, times: int) -> Non
         fault()
     over.set()
     shopper.join(30)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.xdist_group("stack_faults")
+@pytest.mark.parametrize("keys", [("one", "one"), ("one", "two")])
+def test_a_key_that_a_proxy_sent_twice_is_refused_and_pays_nothing(market: Market, keys: tuple[str, str]) -> None:
+    address = urlsplit(market.stack.addresses["web"])
+    assert address.hostname is not None
+    body = json.dumps({"checkout_id": f"twice-{keys[1]}", "currency": "EUR", "amount": "1.00"}).encode()
+    connection = http.client.HTTPConnection(address.hostname, address.port, timeout=30)
+    connection.putrequest("POST", "/api/v1/payments")
+    for name, value in [
+        ("Authorization", f"Bearer {market.key}"),
+        ("Content-Type", "application/json"),
+        ("Content-Length", str(len(body))),
+        *(("Idempotency-Key", key) for key in keys),
+    ]:
+        connection.putheader(name, value)
+    connection.endheaders(body)
+    answer = connection.getresponse()
+    said = json.loads(answer.read())
+    connection.close()
+    assert (answer.status, said["code"]) == (400, "idempotency_key_invalid")
+    found = market._ask("GET", f"/api/v1/payments?checkout_id=twice-{keys[1]}").json()
+    assert found["data"] == []
 
 
 @pytest.mark.slow

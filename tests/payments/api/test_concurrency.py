@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 from django.http import HttpResponse
 
 from payments.merchants import SCOPES
 from payments.models import ApiKey, Charge, IdempotencyRecord, PaymentEvent, PspOperation, Seller
 from tests.database import Clone
 from tests.factories import Tenant, tenant
-from tests.payments.api.conftest import Api
+from tests.payments.api.conftest import Api, problem
 
 AT_ONCE = 50
 BODY = {"checkout_id": "c", "currency": "EUR", "amount": "10.00", "payment_method": {"token": "pm_card_visa"}}
@@ -52,6 +53,34 @@ def check_one_answer(answers: list[HttpResponse], status: int) -> None:
 def test_fifty_clicks_make_one_payment(place: Tenant) -> None:
     check_one_answer(at_once(place, "payments", BODY), 201)
     assert (PaymentEvent.objects.count(), Charge.objects.count(), PspOperation.objects.count()) == (1, 1, 2)
+
+
+def test_a_repetition_while_the_first_request_is_under_way_is_told_to_wait(place: Tenant) -> None:
+    under_way, over = threading.Event(), threading.Event()
+
+    def send() -> HttpResponse:
+        try:
+            with transaction.atomic():
+                answer = Api(place.key).post("payments", BODY, idempotency_key="click")
+                under_way.set()
+                over.wait(60)
+            return answer
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(max_workers=1) as threads:
+        waiting = threads.submit(send)
+        try:
+            assert under_way.wait(60)
+            repeated = Api(place.key).post("payments", BODY, idempotency_key="click")
+        finally:
+            over.set()
+        first = waiting.result()
+    problem(repeated, 409, "idempotency_in_progress")
+    assert repeated["Retry-After"]
+    again = Api(place.key).post("payments", BODY, idempotency_key="click")
+    assert (again.content, again["Idempotency-Replayed"]) == (first.content, "true")
+    assert (PaymentEvent.objects.count(), Charge.objects.count()) == (1, 1)
 
 
 def test_many_clicks_cancel_once(place: Tenant) -> None:

@@ -1,0 +1,60 @@
+"""Random histories: whatever happens to the money of a marketplace, and in whatever order, the books hold.
+
+Part of the suite is a short run with a fixed seed. A campaign is the same with more:
+
+    export FLORIN_HISTORIES=300 FLORIN_HISTORY_STEPS=40 FLORIN_HISTORY_SEED=7
+    ./florin test tests/journeys/test_random_histories.py
+
+A failure is told as a story: the shortest history that was found before it failed.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.database import Clone
+from tests.journeys.histories import Histories
+from tests.sandbox_process import SandboxPsp
+
+HISTORIES = int(os.environ.get("FLORIN_HISTORIES", "8"))
+STEPS = int(os.environ.get("FLORIN_HISTORY_STEPS", "16"))
+SEED = int(os.environ.get("FLORIN_HISTORY_SEED", "1"))
+# Long enough for all histories and for making a failing one shorter.
+TIMEOUT = 150 + HISTORIES * STEPS
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(TIMEOUT)
+def test_the_books_hold_after_every_step_of_any_history(committed_db: Clone, sandbox_psp: SandboxPsp) -> None:
+    shortest: list[str] = []
+
+    def remember(story: list[str]) -> None:
+        if not shortest or len(story) <= len(shortest):
+            shortest[:] = story
+
+    @seed(SEED)
+    class Marketplace(Histories):
+        def __init__(self) -> None:
+            super().__init__(committed_db, sandbox_psp, remember)
+
+    print(f"{HISTORIES} histories of {STEPS} steps, seed {SEED}")
+    try:
+        run_state_machine_as_test(
+            Marketplace,
+            settings=settings(
+                max_examples=HISTORIES,
+                stateful_step_count=STEPS,
+                deadline=None,
+                database=None,
+                print_blob=False,
+                phases=(Phase.generate, Phase.shrink),
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
+    except BaseException as failure:
+        failure.add_note("\n".join([f"seed {SEED}:", *(f"{n}. {line}" for n, line in enumerate(shortest, 1))]))
+        raise
