@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 import requests
@@ -14,6 +15,7 @@ from ledger.models import Transaction
 from payments import executor, refunds
 from payments.models import Charge, FeePlan, MerchantBook, OutboxMessage, PspOperation
 from payments.refunds import Wanted
+from tests.market import Market
 from tests.shop import Shop
 
 
@@ -114,4 +116,29 @@ def test_a_fee_plan_that_is_edited_after_the_sale_changes_no_old_order(shop: Sho
     later = shop.buy(1000)
     shop.work()
     assert shop.orders(later)[0].fee_minor == 500, "a new order has the new fee"
+    shop.check()
+
+
+@pytest.mark.parametrize(("kind", "transfers"), [("drop_after", 1), ("drop_before", 0)])
+def test_a_transfer_whose_answer_was_lost_is_found_after_a_day_and_not_sent_again(
+    shop: Shop, market: Market, kind: str, transfers: int
+) -> None:
+    market.earn(10_000)
+    payout = market.ask(9_000)
+    shop.psp.faults({"operation": "transfers.create", "kind": kind, "times": 1}, key=shop.psp_key)
+    for _ in ("balance", "payee", "transfer"):
+        executor.execute()
+    lost = PspOperation.objects.filter(kind=PspOperation.Kind.TRANSFER)
+    assert [operation.state for operation in lost] == ["UNKNOWN"]
+    # A day passes without anybody asking: both sides forget the key.
+    lost.update(first_sent_at=seam.now() - timedelta(hours=25))
+    shop.psp.advance(25 * 3600)
+    for _ in range(5):
+        shop.pass_time(timedelta(minutes=10))
+        shop.work()
+    payout.refresh_from_db()
+    assert len(shop.books()["transfers"]) == transfers
+    assert market.movements(payout).count("fund_payout") == transfers
+    assert payout.status == ("sent" if transfers else "pending"), "what is not there is a person's decision"
+    assert market.wallet()["in_transit"] == 9_000
     shop.check()
