@@ -6,12 +6,13 @@ A notification is a hint: what it says is not believed, the object is fetched. O
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from ledger.ids import parse_public_id
 from payments import dispute_watch, doorbell, psp_calls, retries, work
@@ -20,32 +21,38 @@ from payments.models.bulk import update_rows
 from payments.psp.base import NotificationRef, ObjectKind
 from payments.psp_calls import Call
 
+# Unlike `bulk_create(ignore_conflicts=True)`, the statement tells whether there was a row already.
+_STORE = """
+INSERT INTO payments_pspnotification (psp_account_id, psp_event_id, type, object_kind, object_psp_id, charge_psp_id,
+       payload, psp_created_at, received_at, due_at, processed_at, result)
+VALUES (%s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"""
+
 
 def store(account: PspAccount, ref: NotificationRef, payload: Mapping[str, Any], *, now: datetime) -> bool:
     """Store a verified notification; return False when it was stored before. Rings the PSP queue."""
     followed = ref.kind is not None
-    stored = PspNotification.objects.bulk_create(
-        [
-            PspNotification(
-                psp_account=account,
-                psp_event_id=ref.event_id,
-                type=ref.type,
-                object_kind=str(ref.kind or ""),
-                object_psp_id=ref.psp_id,
-                charge_psp_id=ref.charge_psp_id[:255],
-                payload=dict(payload),
-                psp_created_at=ref.created_at,
-                received_at=now,
-                due_at=now if followed else None,
-                processed_at=None if followed else now,
-                result="" if followed else "not a kind that is followed",
-            )
-        ],
-        ignore_conflicts=True,
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _STORE,
+            [
+                account.pk,
+                ref.event_id,
+                ref.type,
+                str(ref.kind or ""),
+                ref.psp_id,
+                ref.charge_psp_id[:255],
+                json.dumps(dict(payload)),
+                ref.created_at,
+                now,
+                now if followed else None,
+                None if followed else now,
+                "" if followed else "not a kind that is followed",
+            ],
+        )
+        stored = cursor.rowcount == 1
     if followed:
         doorbell.ring("psp")
-    return bool(stored)
+    return stored
 
 
 def claim(limit: int, *, now: datetime) -> list[Call]:
