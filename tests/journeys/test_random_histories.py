@@ -20,7 +20,7 @@ from tests.database import Clone
 from tests.journeys.histories import Histories
 from tests.sandbox_process import SandboxPsp
 
-HISTORIES = int(os.environ.get("FLORIN_HISTORIES", "8"))
+HISTORIES = int(os.environ.get("FLORIN_HISTORIES", "6"))
 STEPS = int(os.environ.get("FLORIN_HISTORY_STEPS", "16"))
 SEED = int(os.environ.get("FLORIN_HISTORY_SEED", "1"))
 # Long enough for all histories and for making a failing one shorter.
