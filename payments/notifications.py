@@ -49,7 +49,7 @@ def store(account: PspAccount, ref: NotificationRef, payload: Mapping[str, Any],
                 "" if followed else "not a kind that is followed",
             ],
         )
-        stored = cursor.rowcount == 1
+        stored: bool = cursor.rowcount == 1
     if followed:
         doorbell.ring("psp")
     return stored
