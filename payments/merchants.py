@@ -108,6 +108,8 @@ class SellerDetails:
     email: str = ""
     fees: FeeTerms | None = None
     payout_schedule: Mapping[str, str | int] = field(default_factory=lambda: {"interval": "manual"})
+    reserve_basis_points: int = 0
+    reserve_days: int = 0
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -174,6 +176,8 @@ def create_seller(book_id: int, details: SellerDetails, *, now: datetime) -> Sel
                 settlement_currency_id=details.settlement_currency,
                 fee_plan=plan,
                 payout_schedule=dict(details.payout_schedule),
+                reserve_basis_points=details.reserve_basis_points,
+                reserve_days=details.reserve_days,
                 metadata=dict(details.metadata),
                 created_at=now,
             )
@@ -200,6 +204,11 @@ def record_kyc(seller_id: int, *, status: Seller.Kyc, reference: str) -> None:
         seller = Seller.objects.select_for_update(no_key=True).get(pk=seller_id)
         seller.kyc_status, seller.kyc_reference = status, reference
         seller.save(update_fields=["kyc_status", "kyc_reference"])
+
+
+def put_terms(book_id: int, terms: Mapping[str, object]) -> None:
+    """Set columns of a book that say when shares are released and what a refund does with the fee."""
+    MerchantBook.objects.filter(book_id=book_id).update(**terms)
 
 
 def put_psp_account(book_id: int, details: PspDetails, *, now: datetime) -> PspAccount:

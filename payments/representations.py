@@ -17,7 +17,6 @@ from django.db.models import Value
 from django.db.models.expressions import DatabaseDefault
 
 from ledger.ids import public_id
-from ledger.models import Book
 from ledger.money import format_minor
 from payments import checkout_links
 from payments.drafts import DraftOrder, DraftPayment
@@ -27,6 +26,7 @@ from payments.models import (
     DisputePart,
     FeePlan,
     Merchant,
+    MerchantBook,
     PaymentEvent,
     PaymentOrder,
     Payout,
@@ -350,6 +350,7 @@ def seller(row: Seller) -> Object:
         "settlement_currency": row.settlement_currency_id,
         "fee_plan": fee_plan(row.fee_plan) if row.fee_plan else None,
         "payout_schedule": row.payout_schedule,
+        "reserve": {"basis_points": row.reserve_basis_points, "days": row.reserve_days},
         "kyc_status": str(row.kyc_status),
         "status": "closed" if row.closed_at else "active",
         "metadata": row.metadata,
@@ -386,8 +387,8 @@ def wallet(row: WalletBalance) -> Object:
     }
 
 
-def merchant(row: Merchant, books: Iterable[tuple[Book, Seller | None, Sequence[PspAccount]]]) -> Object:
-    """Show a merchant and, for each of its books, the house seller and the PSP accounts."""
+def merchant(row: Merchant, books: Iterable[tuple[MerchantBook, Sequence[PspAccount]]]) -> Object:
+    """Show a merchant and, for each of its books, the house seller, the terms and the PSP accounts."""
     return {
         "id": public_id("mer", row.public_id),
         "object": "merchant",
@@ -395,11 +396,19 @@ def merchant(row: Merchant, books: Iterable[tuple[Book, Seller | None, Sequence[
         "status": str(row.status),
         "books": [
             {
-                "mode": str(book.mode),
-                "house_seller": house and public_id("sel", house.public_id),
+                "mode": str(one.book.mode),
+                "house_seller": one.house_seller and public_id("sel", one.house_seller.public_id),
+                "terms": {
+                    "release_days_after_delivery": one.release_days_after_delivery,
+                    "release_days_after_capture": one.release_days_after_capture,
+                    "capture_days_are_business_days": one.capture_days_are_business_days,
+                    "business_calendar": one.business_calendar,
+                    "time_zone": one.time_zone,
+                    "refund_fee_policy": str(one.refund_fee_policy),
+                },
                 "psp_accounts": [psp_account(account) for account in accounts],
             }
-            for book, house, accounts in books
+            for one, accounts in books
         ],
         "created_at": timestamp(row.created_at),
     }

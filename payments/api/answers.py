@@ -369,6 +369,13 @@ class FeePlan(Object):
     fixed: dict[str, str]
 
 
+class Reserve(Object):
+    """What is held back of each release, and for how many days."""
+
+    basis_points: int
+    days: int
+
+
 class Seller(Object):
     """Who is owed money."""
 
@@ -382,6 +389,7 @@ class Seller(Object):
     settlement_currency: str | None
     fee_plan: FeePlan | None
     payout_schedule: dict[str, str | int]
+    reserve: Reserve
     kyc_status: Literal["unverified", "pending", "verified", "rejected"]
     status: Literal["active", "closed"]
     metadata: dict[str, str]
@@ -701,11 +709,23 @@ class PspAccount(Object):
     created_at: str
 
 
+class MerchantTerms(Object):
+    """When sellers' shares become available, and what happens to the platform fee of a refund."""
+
+    release_days_after_delivery: int | None
+    release_days_after_capture: int | None
+    capture_days_are_business_days: bool
+    business_calendar: str
+    time_zone: str
+    refund_fee_policy: Literal["keep", "return", "proportional"]
+
+
 class MerchantBook(Object):
     """One of a merchant's books."""
 
     mode: Literal["test", "live"]
     house_seller: str | None
+    terms: MerchantTerms
     psp_accounts: list[PspAccount]
 
 

@@ -28,6 +28,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from ledger.errors import MoneyError
 from ledger.ids import parse_public_id
 from ledger.money import EXPONENTS, Money
+from payments import calendars
 from payments.errors import FIELD_CODES, FieldError, Invalid
 
 MAX_ORDERS: Final = 100
@@ -111,6 +112,18 @@ def _token(value: str) -> str:
 def _not_an_id_of_ours(value: str) -> str:
     if parse_public_id("sel", value) is not None:
         raise PydanticCustomError("invalid_value", "must not look like an id of ours")
+    return value
+
+
+def _calendar(value: str) -> str:
+    if not calendars.is_calendar(value):
+        raise PydanticCustomError("invalid_value", "must be target2, weekends or a country, for example DE")
+    return value
+
+
+def _time_zone(value: str) -> str:
+    if not calendars.is_time_zone(value):
+        raise PydanticCustomError("invalid_value", "must be a time zone, for example Europe/Berlin")
     return value
 
 
@@ -284,6 +297,19 @@ class PayoutSchedule(Body):
         return self
 
 
+class Reserve(Body):
+    """What is held back of each release, and for how many days; 0 and 0 for nothing."""
+
+    basis_points: Annotated[int, Field(ge=0, le=10_000)]
+    days: Annotated[int, Field(ge=0, le=365)]
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> Reserve:
+        if bool(self.basis_points) != bool(self.days):
+            raise PydanticCustomError("invalid_value", "a share needs days, and days need a share")
+        return self
+
+
 class NewSeller(Body):
     """Who is owed money. `fee_plan` replaces the merchant's own for this seller."""
 
@@ -300,6 +326,7 @@ class NewSeller(Body):
     settlement_currency: Currency | None = None
     fee_plan: NewFeePlan | None = None
     payout_schedule: PayoutSchedule = Field(default_factory=PayoutSchedule)
+    reserve: Reserve | None = None
     metadata: Metadata = Field(default_factory=dict)
 
 
@@ -345,6 +372,7 @@ class ChangedSeller(Body):
     name: Name | None = None
     email: Email | None = None
     payout_schedule: PayoutSchedule | None = None
+    reserve: Reserve | None = None
     metadata: Metadata | None = None
     status: Literal["active", "closed"] | None = None
 
@@ -385,6 +413,22 @@ class NewMerchant(Body):
     country: Country = "DE"
     default_currency: Currency = "EUR"
     fee_plan: NewFeePlan = Field(default_factory=lambda: NewFeePlan(basis_points=1000))
+
+
+class MerchantTerms(Body):
+    """When sellers' shares become available, and what happens to the platform fee of a refund. All of it is set.
+
+    Days after delivery are business days, `null` when delivery does not matter. Days after capture are calendar days
+    unless `capture_days_are_business_days` says otherwise, `null` for never.
+    """
+
+    mode: Literal["test", "live"] = "test"
+    release_days_after_delivery: Annotated[int, Field(ge=0, le=365)] | None
+    release_days_after_capture: Annotated[int, Field(ge=0, le=365)] | None
+    capture_days_are_business_days: bool = False
+    business_calendar: Annotated[str, AfterValidator(_calendar)] = "target2"
+    time_zone: Annotated[str, AfterValidator(_time_zone)] = "UTC"
+    refund_fee_policy: Literal["keep", "return", "proportional"]
 
 
 class PspCredentials(Body):

@@ -242,6 +242,9 @@ CREATE_MERCHANT: Final = _operation(
     keyed=True,
 )
 GET_MERCHANT: Final = _operation("get_merchant", "Read a merchant", answers.Merchant)
+PUT_MERCHANT_TERMS: Final = _operation(
+    "put_merchant_terms", "Set when shares are released and fees go back", answers.Merchant, body=bodies.MerchantTerms
+)
 PUT_PSP_ACCOUNT: Final = _operation(
     "put_psp_account", "Set a merchant's credentials at a PSP", answers.PspAccount, body=bodies.PspCredentials
 )

@@ -65,6 +65,24 @@ class MerchantView(Resource):
         return Response(_shown(_found(caller_of(request), merchant_id, "merchants:read")))
 
 
+class MerchantTerms(Resource):
+    """`/merchants/{id}/terms`."""
+
+    scopes: ClassVar[dict[str, str]] = {}
+
+    @extend_schema(**documentation.PUT_MERCHANT_TERMS)
+    def put(self, request: Request, merchant_id: str) -> Response:
+        """Set when sellers' shares become available and what a refund does with the fee; for what happens from now."""
+        caller = caller_of(request)
+        merchant = _found(caller, merchant_id, "merchants:write")
+        body = body_of(request, bodies.MerchantTerms)
+        if not caller.is_administrator and body.mode != caller.mode:
+            wrong = FieldError("mode", "invalid_value", f"this key belongs to the {caller.mode} book")
+            raise bodies.invalid([wrong])
+        merchants.put_terms(merchants.book_of(merchant, body.mode).pk, body.model_dump(exclude={"mode"}))
+        return Response(_shown(merchant))
+
+
 class MerchantPspAccount(Resource):
     """`/merchants/{id}/psp-accounts/{psp}`."""
 
@@ -144,7 +162,7 @@ def _shown(row: Merchant) -> representations.Object:
     accounts: dict[int, list[PspAccount]] = {}
     for account in PspAccount.objects.filter(book_id__in=[one.pk for one in books]).order_by("pk"):
         accounts.setdefault(account.book_id, []).append(account)
-    return representations.merchant(row, [(one.book, one.house_seller, accounts.get(one.pk, [])) for one in books])
+    return representations.merchant(row, [(one, accounts.get(one.pk, [])) for one in books])
 
 
 def _try_to_register(account: PspAccount) -> None:

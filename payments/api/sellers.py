@@ -78,6 +78,8 @@ class Seller(Resource):
         }
         if body.payout_schedule is not None:
             changes["payout_schedule"] = schedule_of(body.payout_schedule, row.default_currency_id)
+        if body.reserve is not None:
+            changes |= {"reserve_basis_points": body.reserve.basis_points, "reserve_days": body.reserve.days}
         merchants.change_seller(row.pk, changes, closed=body.status and body.status == "closed", now=seam.now())
         return Response(representations.seller(found(book_id, seller_id)))
 
@@ -119,6 +121,8 @@ def _details(body: bodies.NewSeller) -> SellerDetails:
         email=body.email,
         fees=fee_terms(body.fee_plan) if body.fee_plan is not None else None,
         payout_schedule=schedule_of(body.payout_schedule, body.default_currency),
+        reserve_basis_points=body.reserve.basis_points if body.reserve else 0,
+        reserve_days=body.reserve.days if body.reserve else 0,
         metadata=body.metadata,
     )
 

@@ -65,6 +65,7 @@ urlpatterns = [
     path("payouts/<str:payout_id>/explain", payouts.PayoutExplanation.as_view()),
     path("merchants", merchants.Merchants.as_view()),
     path("merchants/<str:merchant_id>", merchants.MerchantView.as_view()),
+    path("merchants/<str:merchant_id>/terms", merchants.MerchantTerms.as_view()),
     path("merchants/<str:merchant_id>/psp-accounts/<str:psp>", merchants.MerchantPspAccount.as_view()),
     path("ledger/accounts", ledger_accounts.LedgerAccounts.as_view()),
     path(_A, ledger_accounts.LedgerAccount.as_view()),
