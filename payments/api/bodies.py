@@ -405,6 +405,13 @@ class NewPayout(Body):
     reference: Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(_printable)] | None = None
 
 
+class NewPayOut(NewPayout):
+    """The pay-out event: a payout asked for where payments are. `seller_details` is a bank account."""
+
+    payment_type: Literal["pay_out"]
+    seller_details: NewDestination | None = None
+
+
 class NewMerchant(Body):
     """An e-commerce site. It gets a book, a key, a fee plan and a house seller."""
 

@@ -23,6 +23,7 @@ from payments.api import (
     headers,
     json_body,
     new_payments,
+    pay_outs,
     payment_lookup,
     signatures,
 )
@@ -64,6 +65,8 @@ def accept_bulk(request: HttpRequest) -> HttpResponse:
 def _accept_payment(request: HttpRequest) -> HttpResponse:
     now = seam.now()
     received = _receive(request, json_body.LIMIT_BYTES, inspected=True)
+    if pay_outs.is_one(received.content):
+        return _accept_pay_out(request, received, now=now)
     caller = _caller(request, received, list(new_payments.seller_refs(received.content)), now=now)
     if received.refusal is not None:
         raise received.refusal
@@ -96,6 +99,11 @@ def _accept_bulk(request: HttpRequest) -> HttpResponse:
     new: dict[int, NewPayment] = {}
     for position, item in enumerate(items):
         try:
+            if pay_outs.is_one(item):
+                json_body.inspect(item)
+                signed = pay_outs.is_signed(request)
+                answers[position] = pay_outs.accept_item(item, caller, signed=signed, now=now)
+                continue
             new[position] = _read_item(item, caller)
         except PaymentsError as error:
             answers[position] = _item_refused(error)
@@ -104,6 +112,13 @@ def _accept_bulk(request: HttpRequest) -> HttpResponse:
     for position, one in zip(new, accepted, strict=True):
         answers[position] = _item_answer(one, existing)
     return _json(f'{{"data":[{",".join(answers)}]}}'.encode(), 200)
+
+
+def _accept_pay_out(request: HttpRequest, received: _Received, *, now: datetime) -> HttpResponse:
+    caller = _caller(request, received, [], scope=pay_outs.SCOPE, now=now)
+    if received.refusal is not None:
+        raise received.refusal
+    return pay_outs.accept(request, received.content, caller, now=now)
 
 
 def _receive(request: HttpRequest, limit_bytes: int, *, inspected: bool) -> _Received:
@@ -121,9 +136,11 @@ def _receive(request: HttpRequest, limit_bytes: int, *, inspected: bool) -> _Rec
     return _Received(body, content, None)
 
 
-def _caller(request: HttpRequest, received: _Received, refs: Sequence[str], *, now: datetime) -> Caller:
+def _caller(
+    request: HttpRequest, received: _Received, refs: Sequence[str], *, scope: str = SCOPE, now: datetime
+) -> Caller:
     caller = authentication.identify(headers.api_key(request), seller_refs=refs, now=now)
-    authentication.require_scope(caller, SCOPE)
+    authentication.require_scope(caller, scope)
     signatures.verify(request, received.body, caller, now=now)
     return caller
 

@@ -32,10 +32,12 @@ def signed(api: Api, method: str, address: str, body: Any) -> Any:
         address=f"/api/v1/{address}",
         at=at,
         nonce=nonce,
-        idempotency_key="",
+        idempotency_key=nonce if method == "POST" else "",
         body=content,
     )
     headers = {"X-Request-Timestamp": at, "X-Request-Nonce": nonce, "X-Signature": f"sha256={signature}"}
+    if method == "POST":
+        headers["Idempotency-Key"] = nonce
     return api.send(method, address, content, **headers)
 
 
@@ -255,3 +257,60 @@ def test_a_stopped_book_pays_nothing_out(api: Api, shop: Tenant, payable: Seller
     found = Violation("book_sums_to_zero", "off by one", book_id=shop.book.pk)
     assert payout_stops.stop([found], actor="checks", now=seam.now()) == 1
     _unmoved(lambda: problem(api.post("payouts", _BODY), 409, "payouts_stopped"))
+
+
+def test_the_pay_out_event_is_a_payout(api: Api, payable: Seller) -> None:
+    body = {"payment_type": "pay_out", "seller": "ann", "amount": "40.00", "currency": "EUR"}
+    answer = api.post("payments", body, idempotency_key="k1")
+    shown = json.loads(answer.content)
+    assert (answer.status_code, shown["object"], shown["status"]) == (201, "payout", "pending")
+    again = api.post("payments", body, idempotency_key="k1")
+    assert (again["Idempotency-Replayed"], again.content) == ("true", answer.content)
+    assert Payout.objects.count() == 1
+    problem(api.post("payments", {**body, "amount": "40.01"}, idempotency_key="k1"), 422, "idempotency_key_reused")
+    problem(api.post("payments", {**body, "amount": "90.00"}), 422, "insufficient_available_balance")
+    problem(api.post("payments", body, idempotency_key=None), 400, "idempotency_key_missing")
+    wrong = api.post("payments", {**body, "buyer": {}, "amount": "x"})
+    assert fields(problem(wrong, 400, "invalid_request")) == {"buyer": "unknown_field", "amount": "invalid_amount"}
+    assert Payout.objects.count() == 1
+
+
+def test_a_pay_out_event_needs_the_scope_of_payouts(api: Api, shop: Tenant, payable: Seller) -> None:
+    shop.api_key.scopes = ["payments:write"]
+    shop.api_key.save()
+    body = {"payment_type": "pay_out", "seller": "ann", "amount": "40.00", "currency": "EUR"}
+    problem(api.post("payments", body), 403, "scope_missing")
+    bulk = api.post("payments/bulk", {"payments": [{**body, "idempotency_key": "b1"}]}, idempotency_key=None)
+    assert [item["status"] for item in json.loads(bulk.content)["data"]] == [403]
+    assert Payout.objects.count() == 0
+
+
+def test_a_bulk_request_mixes_both_types(api: Api, payable: Seller) -> None:
+    items = [
+        {"idempotency_key": "b1", "payment_type": "pay_out", "seller": "ann", "amount": "40.00", "currency": "EUR"},
+        {"idempotency_key": "b2", "checkout_id": "c-1", "currency": "EUR", "amount": "10.00"},
+        {"idempotency_key": "b3", "payment_type": "pay_out", "seller": "ann", "amount": "60.00", "currency": "EUR"},
+        {"idempotency_key": "b4", "payment_type": "pay_out", "seller": "ann", "amount": "all", "currency": "EUR"},
+    ]
+    answer = api.post("payments/bulk", {"payments": items}, idempotency_key=None)
+    data = json.loads(answer.content)["data"]
+    assert [item["status"] for item in data] == [201, 201, 422, 201]
+    assert data[2]["error"]["code"] == "insufficient_available_balance"
+    assert [data[0]["payout"]["amount"], data[3]["payout"]["amount"]] == ["40.00", "50.00"]
+    again = json.loads(api.post("payments/bulk", {"payments": items}, idempotency_key=None).content)["data"]
+    assert again[0] == {**data[0], "replayed": True}
+    assert Payout.objects.count() == 2
+
+
+def test_bank_details_that_come_along_are_put_and_must_be_signed(api: Api, seller: Seller, settings: Any) -> None:
+    details = {"type": "iban", "iban": GOOD_IBAN, "account_holder": "Ann Example"}
+    body = {**_BODY, "payment_type": "pay_out", "seller_details": details}
+    problem(api.post("payments", body), 401, "signature_required")
+    wrong = {**body, "seller_details": {**details, "iban": "DE88370400440532013000"}}
+    problem(signed(api, "POST", "payments", wrong), 400, "invalid_request")
+    settings.PAYOUT_COOL_DOWN_HOURS = {"test": 1, "live": 1}
+    problem(signed(api, "POST", "payments", body), 422, "payout_destination_cooling_down")
+    assert (Payout.objects.count(), PayoutDestination.objects.count()) == (0, 0)
+    settings.PAYOUT_COOL_DOWN_HOURS = {"test": 0, "live": 1}
+    answer = signed(api, "POST", "payments", body)
+    assert (answer.status_code, json.loads(answer.content)["destination"]["account"]) == (201, "DE **** 3000")

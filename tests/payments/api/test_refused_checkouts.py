@@ -42,7 +42,7 @@ def changed(checkout: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
         ("checkout_id", "x" * 256, "checkout_id", "too_long"),
         ("checkout_id", "a\nb", "checkout_id", "invalid_value"),
         ("checkout_id", 7, "checkout_id", "invalid_type"),
-        ("payment_type", "pay_out", "payment_type", "invalid_value"),
+        ("payment_type", "pay_over", "payment_type", "invalid_value"),
         ("currency", REMOVE, "currency", "required"),
         ("currency", "eur", "currency", "invalid_currency"),
         ("currency", "XXX", "currency", "invalid_currency"),
