@@ -105,7 +105,8 @@ _CHECKS: dict[str, str] = {
          WHERE x.reference IS NULL
            AND t.kind IN ('settle_charge', 'late_success', 'settle_refund', 'refund_returned', 'open_dispute',
                           'win_dispute', 'lose_dispute', 'regain_dispute', 'reserve_payout', 'cancel_payout',
-                          'fund_payout', 'pay_out', 'unpay_payout', 'return_payout', $KINDS_OF_REFUNDS)""",
+                          'fund_payout', 'pay_out', 'unpay_payout', 'return_payout', 'convert', 'unconvert',
+                          $KINDS_OF_REFUNDS)""",
     # The ledger knows nothing of proposals: whoever posts could post these kinds without one.
     "manual_journal_was_approved": """
         SELECT 'transaction ' || t.id || ' ' || t.reference || ' by ' || t.actor || ' was approved by nobody'

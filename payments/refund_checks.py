@@ -98,7 +98,7 @@ CAUSES: Final = """
                SELECT r.book_id, 'unconvert:' || $REFUND
                  FROM payments_refund r JOIN payments_orderconversion x ON x.order_id = r.order_id
                 WHERE x.quote_id IS NOT NULL"""
-KINDS: Final = "'request_refund', 'cancel_refund', 'release', 'hold_reserve', 'free_reserve', 'convert', 'unconvert'"
+KINDS: Final = "'request_refund', 'cancel_refund', 'release', 'hold_reserve', 'free_reserve'"
 
 WARNINGS: Final[dict[str, str]] = {
     "refund_needs_a_person": """
