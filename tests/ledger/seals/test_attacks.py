@@ -17,7 +17,7 @@ from ledger.seals.blocks import GENESIS, Block
 from ledger.seals.keys import Signer
 from tests.database import Clone
 from tests.factories import NOW
-from tests.ledger.desk import Desk
+from tests.ledger.desk import Desk, wait_for_the_horizon
 from tests.ledger.seals.chains import found, seal_all
 
 TABLES = ("ledger_seal", "ledger_seal_key", "ledger_seal_mark", "ledger_seal_published")
@@ -93,7 +93,7 @@ ROW = (
 )
 
 
-def next_block(desk: Desk, signer: Signer) -> tuple[Block, bytes, list[int]]:
+def next_block(desk: Desk, signer: Signer, *references: str) -> tuple[Block, bytes, list[int]]:
     """Return the block that would be sealed next, its leaves and its transactions, when nothing holds them up."""
     ends, ready = time.monotonic() + 20, 0
     while ready != 2 and time.monotonic() < ends:
@@ -103,7 +103,8 @@ def next_block(desk: Desk, signer: Signer) -> tuple[Block, bytes, list[int]]:
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT t.id, {canonical.LEAF} FROM ledger_transaction t JOIN ledger_book b ON b.id = t.book_id"
-            " WHERE t.reference IN ('c', 'd') ORDER BY t.id"
+            " WHERE t.reference = ANY (%s) ORDER BY t.id",
+            [list(references or ("c", "d"))],
         )
         rows = cursor.fetchall()
         cursor.execute("SELECT block_hash FROM ledger_seal WHERE book_id = %s", [desk.book.pk])
@@ -114,9 +115,9 @@ def next_block(desk: Desk, signer: Signer) -> tuple[Block, bytes, list[int]]:
         number=2,
         previous_hash=bytes(previous),
         root=merkle.root(leaves),
-        leaf_count=2,
+        leaf_count=len(leaves),
         first_position=3,
-        last_position=4,
+        last_position=2 + len(leaves),
         sealed_at=canonical.microseconds(NOW),
         key_id=signer.key_id,
     )
@@ -169,6 +170,7 @@ def test_the_runtime_role_cannot_leave_out_a_book_or_a_transaction(sealed: Desk,
     """Which transactions are sealed is found in the function: what comes first cannot be passed over."""
     other = Desk.open()
     other.post(other.sale("o", 5))
+    wait_for_the_horizon()
     leaf = merkle.leaf_hash(b"anything")
     block = Block(other.book.code, 1, GENESIS, leaf, 1, 1, 1, canonical.microseconds(NOW), signer.key_id)
     fails(clone.app_url, "FL015", APPEND, call(other, signer, signed(block, signer), leaf))
@@ -188,6 +190,23 @@ def test_the_owner_appends_nothing_that_does_not_continue(
            block.last_position, NOW, block.key_id, block.block_hash, block.signature, ids, leaves, ids[-1]]  # fmt: skip
     state = {"more than there is": "23514", "less than there are leaves": "23514", "an unknown key": "23503"}
     fails(clone.owner_url, state.get(change, "FL015"), ROW, row)
+
+
+def test_what_a_running_transaction_may_come_before_is_not_sealed(sealed: Desk, clone: Clone, signer: Signer) -> None:
+    """The same block is refused while such a transaction runs, and appended afterwards."""
+    with psycopg.connect(clone.app_url) as running, psycopg.connect(clone.app_url) as role:
+        running.execute("SELECT pg_current_xact_id()")
+        sealed.post(sealed.sale("e", 100))
+        block, leaves, _ = next_block(sealed, signer, "c", "d", "e")
+        with pytest.raises(psycopg.Error) as caught:
+            role.execute(APPEND, call(sealed, signer, block, leaves))
+        assert caught.value.sqlstate == "FL015"
+        role.rollback()
+        running.rollback()
+        wait_for_the_horizon()
+        assert role.execute(APPEND, call(sealed, signer, block, leaves)).fetchone() == (1,)
+        role.commit()
+    assert found(signer) == []
 
 
 def test_a_forged_signature_is_appended_and_found(sealed: Desk, clone: Clone, signer: Signer, thief: Signer) -> None:
