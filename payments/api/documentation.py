@@ -267,6 +267,12 @@ LIST_LEDGER_ENTRIES: Final = _operation(
     ledger_answers.LedgerEntries,
     query=ledger_queries.EntriesPage,
 )
+GET_LEDGER_TREE: Final = _operation(
+    "get_ledger_tree",
+    "Read the children of a node of the chart of accounts",
+    ledger_answers.LedgerTree,
+    query=ledger_queries.TreePage,
+)
 LIST_TURNOVER: Final = _operation(
     "list_turnover",
     "Read the turnover of a period, account by account",

@@ -40,6 +40,33 @@ class LedgerAccounts(Object):
     next_cursor: str | None
 
 
+class LedgerTreeSum(Object):
+    """All accounts of a node in a currency. `type` and `balance` are null when the accounts are of several types."""
+
+    currency: str
+    accounts: int
+    type: AccountType | None
+    debits: str
+    credits: str
+    balance: str | None
+
+
+class LedgerNode(Object):
+    """A child in the tree of accounts: an account (`account` is its id), or a node to walk down (`account` null)."""
+
+    object: Literal["ledger_node"]
+    code: str
+    account: str | None
+    sums: list[LedgerTreeSum]
+
+
+class LedgerTree(Object):
+    """One page of the children of a node, by code."""
+
+    data: list[LedgerNode]
+    next_cursor: str | None
+
+
 class LedgerBalance(Object):
     """What an account held at an instant, positive on its normal side."""
 

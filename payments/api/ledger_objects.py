@@ -15,6 +15,7 @@ from ledger.journals import Journal
 from ledger.models import DEBIT_NORMAL, LEGS, Account, Entry, Side
 from ledger.money import format_minor
 from ledger.statements import Line
+from ledger.tree import Node
 from ledger.trial_balances import Row as TrialRow
 from ledger.turnover import Turnover
 from payments.representations import Object, timestamp
@@ -41,6 +42,26 @@ def account(row: Account, balance: AccountBalance) -> Object:
         "credits": format_minor(balance.credits, currency),
         "created_at": timestamp(row.created_at),
         "closed_at": timestamp(row.closed_at) if row.closed_at is not None else None,
+    }
+
+
+def node(row: Node) -> Object:
+    """Show a child in the tree of accounts with its sums by currency."""
+    return {
+        "object": "ledger_node",
+        "code": row.code,
+        "account": public_id("acc", row.first) if row.account_id is not None else None,
+        "sums": [
+            {
+                "currency": one.currency,
+                "accounts": one.accounts,
+                "type": one.type,
+                "debits": format_minor(one.debits, one.currency),
+                "credits": format_minor(one.credits, one.currency),
+                "balance": format_minor(one.balance, one.currency) if one.balance is not None else None,
+            }
+            for one in row.sums
+        ],
     }
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
+from ledger import tree
 from ledger.models import TransactionKind
 from payments.api.bodies import Currency, Page
 from payments.errors import FieldError
@@ -72,6 +73,13 @@ class Period(Page):
 class AccountsPage(Page):
     """Query of `GET /ledger/accounts`."""
 
+    prefix: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = None
+
+
+class TreePage(Page):
+    """Query of `GET /ledger/tree`: the children of `prefix`, a whole number of segments of a code."""
+
+    limit: Annotated[int, Field(ge=1, le=tree.MAX_CHILDREN)] = 20
     prefix: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = None
 
 

@@ -10,6 +10,7 @@ from payments.api import (
     ledger_accounts,
     ledger_postings,
     ledger_transactions,
+    ledger_tree,
     ledger_turnover,
     merchants,
     payment_orders,
@@ -79,6 +80,7 @@ urlpatterns = [
     path("ledger/transactions/<str:transaction_id>/reverse", ledger_postings.ReverseTransaction.as_view()),
     path("ledger/proposals", ledger_postings.Proposals.as_view()),
     path("ledger/proposals/<str:proposal_id>", ledger_postings.ProposalView.as_view()),
+    path("ledger/tree", ledger_tree.Tree.as_view()),
     path("ledger/turnover", ledger_turnover.Turnover.as_view()),
     path("ledger/trial-balance", ledger_transactions.TrialBalance.as_view()),
 ]

@@ -284,9 +284,42 @@ def test_turnover_of_a_period_leads_from_opening_to_closing(api: Api, desk: Desk
     assert len(read(api, "ledger/accounts/cash:EUR/turnover", by="day", **november)["data"]) == 30
 
 
+def test_the_tree_is_walked_down_to_the_accounts(api: Api, desk: Desk, shop: Tenant) -> None:
+    codes = ("psp:stripe:clearing:EUR", "psp:stripe:clearing:JPY", "psp:stripe2:clearing:EUR", "psp")
+    accounts.forget()
+    accounts.resolve(
+        [
+            AccountSpec(shop.book.pk, code, AccountType.ASSET, "JPY" if "JPY" in code else "EUR", PostingMode.RECORDING)
+            for code in codes
+        ]
+    )
+    shown = answers.LedgerTree.model_validate(read(api, "ledger/tree")).data
+    assert [(one.code, one.account is None) for one in shown if one.code.startswith("psp")] == [
+        ("psp", False),
+        ("psp", True),
+    ]
+    whole = {one.code: one for one in shown if one.account is None}
+    assert [(one.currency, one.accounts) for one in whole["psp"].sums] == [("EUR", 2), ("JPY", 1)]
+    (ann,) = whole["ann"].sums
+    listed = read(api, "ledger/accounts/ann:EUR")
+    assert (ann.balance, ann.debits, ann.credits) == ("37.26", listed["debits"], listed["credits"])
+    (leaf,) = answers.LedgerTree.model_validate(read(api, "ledger/tree", prefix="ann")).data
+    assert (leaf.code, leaf.account, leaf.sums[0].balance) == ("ann:EUR", listed["id"], "37.26")
+    stripe = [one["code"] for one in every(api, "ledger/tree", prefix="psp", limit="1")]
+    assert stripe == ["psp:stripe2", "psp:stripe"]
+    assert [one["code"] for one in every(api, "ledger/tree", limit="2")] == [one.code for one in shown]
+    assert read(api, "ledger/tree", prefix="ps")["data"] == []
+    cursor = read(api, "ledger/tree", limit="1")["next_cursor"]
+    problem(api.get(f"ledger/tree?prefix=psp&cursor={cursor}"), 400, "invalid_cursor")
+
+
 @pytest.mark.parametrize(
     ("address", "query", "wrong"),
     [
+        ("tree", "limit=101", {"limit": "invalid_value"}),
+        ("tree", "prefix=", {"prefix": "too_short"}),
+        ("tree", f"prefix={'x' * 129}", {"prefix": "too_long"}),
+        ("tree", "at=2026-11-21T00:00:00Z", {"at": "unknown_field"}),
         ("accounts", "limit=0", {"limit": "invalid_value"}),
         ("accounts", "prefix=", {"prefix": "too_short"}),
         ("accounts", f"prefix={'x' * 129}", {"prefix": "too_long"}),
@@ -369,7 +402,7 @@ def test_nothing_of_another_book_can_be_reached(api: Api, desk: Desk, other: Ten
         f"transactions/{public_id('txn', row.public_id)}",
     ):
         assert problem(stranger.get(f"ledger/{address}"), 404, "not_found")["detail"] == unknown["detail"]
-    for address in ("accounts", "transactions"):
+    for address in ("accounts", "tree", "transactions"):
         assert read(stranger, f"ledger/{address}") == {"data": [], "next_cursor": None}
         cursor = read(api, f"ledger/{address}", limit="1")["next_cursor"]
         problem(stranger.get(f"ledger/{address}?cursor={cursor}"), 400, "invalid_cursor")
@@ -393,6 +426,8 @@ ADDRESSES = (
     "transactions",
     "transactions/txn_00000000000000000000000000",
     "trial-balance",
+    "tree",
+    "tree?prefix=ann",
     "turnover?from=2026-11-01T00:00:00Z&to=2026-12-01T00:00:00Z",
     "accounts/cash:EUR/turnover?from=2026-11-01T00:00:00Z&to=2026-12-01T00:00:00Z",
 )
