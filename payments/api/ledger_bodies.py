@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from ledger.errors import MoneyError
@@ -44,12 +44,26 @@ Time = Annotated[datetime, BeforeValidator(_time)]
 
 
 class NewLeg(Body):
-    """One side of a manual journal."""
+    """One side of a manual journal. `"debit": "3.00"` is short for `"side": "debit", "amount": "3.00"`."""
 
     account: Code
     side: Literal["debit", "credit"]
     amount: Amount
     currency: Currency
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_full(cls, leg: object) -> object:
+        if not isinstance(leg, dict) or "side" in leg:
+            return leg
+        named = [word for word in _SIDES if word in leg]
+        if len(named) != 1:
+            return leg
+        side = named[0]
+        rest = {name: value for name, value in leg.items() if name != side}
+        if rest.setdefault("amount", leg[side]) != leg[side]:
+            raise PydanticCustomError("ambiguous", "names two amounts")
+        return {**rest, "side": side}
 
 
 Legs = Annotated[list[NewLeg], Field(min_length=2, max_length=LIMIT)]

@@ -102,6 +102,20 @@ def test_a_key_proposes_and_somebody_else_approves(api: Api, shop: Tenant, body:
     assert after.transaction == public_id("txn", posted.public_id)
 
 
+def test_a_leg_may_be_written_short(api: Api, body: dict[str, Any]) -> None:
+    full = content(api.post("ledger/transactions", body), 202)
+    first, second = body["legs"]
+    short = [
+        {"account": first["account"], "debit": "3.00", "currency": "EUR"},
+        {"account": second["account"], "credit": "3.00", "amount": "3.00", "currency": "EUR"},
+    ]
+    made = content(api.post("ledger/transactions", {**body, "reference": "case-18", "legs": short}), 202)
+    assert made["legs"] == full["legs"]
+    for wrong in ({"debit": "3.00", "credit": "3.00"}, {"debit": "3.00", "amount": "4.00"}, {"debit": True}):
+        bad = [{"account": first["account"], "currency": "EUR", **wrong}, short[1]]
+        problem(api.post("ledger/transactions", {**body, "reference": "bad", "legs": bad}), 400, "invalid_request")
+
+
 def test_the_same_key_answers_the_same_and_another_key_finds_the_proposal(api: Api, body: dict[str, Any]) -> None:
     first = api.post("ledger/transactions", body, idempotency_key="k")
     again = api.post("ledger/transactions", body, idempotency_key="k")
