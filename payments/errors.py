@@ -249,6 +249,18 @@ CATALOGUE: Final[dict[str, Listed]] = {
         "The amount is more than what can go back",
         "Refund at most what was captured of the order, less its refunds and what disputes have taken.",
     ),
+    "stored_value_off": Listed(
+        409, "This merchant has no stored value", "Switch `stored_value` on with PUT /merchants/{id}/terms."
+    ),
+    "stored_value_not_possible": Listed(
+        409, "Stored value cannot pay this", "Read `detail`; pay with a token, or take a new checkout in."
+    ),
+    "insufficient_stored_value": Listed(
+        422, "The buyer has less stored value", "Pay with a token: stored value pays all that is unpaid, or nothing."
+    ),
+    "buyer_unknown": Listed(
+        422, "The payment does not say who the buyer is", "Send `buyer.id` with the checkout; refund to the original."
+    ),
     "amount_mismatch": Listed(422, "The amount differs", "Send the order's own amount, or none."),
     "capture_exceeds_authorized": Listed(
         422, "The amount is more than what is held", "Capture at most what was authorized for the order."

@@ -41,6 +41,8 @@ _NAMES = {
     "DISPUTE": _written("dsp", "d.public_id"),
     "SELLER": _written("sel", "s.public_id"),
     "PAYOUT": _written("pyo", "p.public_id"),
+    "KEEPER": _written("buy", "r.stored_value_of"),
+    "BUYER": _written("buy", "c.stored_value_of"),
     # Every account that a wallet should have, by code: computed once per wallet and part, then joined by equality.
     "WALLET_ACCOUNTS": Template(
         "SELECT w.id, w.book_id, w.seller, w.currency, part,"
@@ -64,11 +66,14 @@ _CHECKS: dict[str, str] = {
           JOIN payments_charge c ON c.id = o.charge_id
           JOIN payments_pspaccount a ON a.id = c.psp_account_id
           JOIN payments_seller s ON s.id = o.seller_id
-          LEFT JOIN ledger_transaction t ON t.book_id = o.book_id AND t.reference = 'settle_charge:' || $ORDER
+         CROSS JOIN LATERAL (
+               SELECT CASE WHEN c.stored_value_of IS NULL THEN 'settle_charge' ELSE 'stored_pay' END AS verb,
+                      CASE WHEN c.stored_value_of IS NULL THEN 'psp:' || a.code || ':clearing:' || o.currency
+                           ELSE 'buyer:' || $BUYER || ':stored:' || o.currency END AS source) v
+          LEFT JOIN ledger_transaction t ON t.book_id = o.book_id AND t.reference = v.verb || ':' || $ORDER
           LEFT JOIN LATERAL (
                SELECT count(*) AS legs,
-                      coalesce(sum(e.amount) FILTER (WHERE e.side = 'D' AND b.code =
-                          'psp:' || a.code || ':clearing:' || o.currency), 0) AS clearing,
+                      coalesce(sum(e.amount) FILTER (WHERE e.side = 'D' AND b.code = v.source), 0) AS clearing,
                       coalesce(sum(e.amount) FILTER (WHERE e.side = 'C' AND b.code =
                           'seller:' || $SELLER || ':pending:' || o.currency), 0) AS share,
                       coalesce(sum(e.amount) FILTER (WHERE e.side = 'C' AND b.code =
@@ -77,19 +82,21 @@ _CHECKS: dict[str, str] = {
                 WHERE e.transaction_id = t.id) p ON t.id IS NOT NULL
          WHERE (o.status = 'SUCCESS') <> (t.id IS NOT NULL)
             OR t.id IS NOT NULL AND (
-               t.kind <> 'settle_charge'
+               t.kind <> v.verb
                OR (p.clearing, p.share, p.fee)
                    IS DISTINCT FROM (o.captured_minor, o.captured_minor - o.fee_minor, o.fee_minor)
                OR p.legs <> 1 + (o.captured_minor > o.fee_minor)::int + (o.fee_minor > 0)::int)""",
     "posting_has_its_cause": """
         SELECT 'transaction ' || t.id || ' ' || t.reference || ' has no cause' FROM ledger_transaction t
           LEFT JOIN (
-               SELECT o.book_id, 'settle_charge:' || $ORDER AS reference FROM payments_paymentorder o
-                WHERE o.status = 'SUCCESS'
+               SELECT o.book_id, CASE WHEN c.stored_value_of IS NULL THEN 'settle_charge:' ELSE 'stored_pay:' END
+                                 || $ORDER AS reference
+                 FROM payments_paymentorder o JOIN payments_charge c ON c.id = o.charge_id WHERE o.status = 'SUCCESS'
                 UNION ALL
                SELECT c.book_id, 'late_success:' || $CHARGE FROM payments_charge c WHERE c.status = 'LATE_SUCCESS'
                 UNION ALL
-               SELECT r.book_id, 'settle_refund:' || $REFUND FROM payments_refund r WHERE r.status <> 'pending'
+               SELECT r.book_id, CASE WHEN r.stored_value_of IS NULL THEN 'settle_refund:' ELSE 'stored_refund:' END
+                                 || $REFUND FROM payments_refund r WHERE r.status <> 'pending'
                 UNION ALL
                SELECT r.book_id, 'refund_returned:' || $REFUND FROM payments_refund r WHERE r.status = 'failed'
                 UNION ALL
@@ -106,7 +113,7 @@ _CHECKS: dict[str, str] = {
            AND t.kind IN ('settle_charge', 'late_success', 'settle_refund', 'refund_returned', 'open_dispute',
                           'win_dispute', 'lose_dispute', 'regain_dispute', 'reserve_payout', 'cancel_payout',
                           'fund_payout', 'pay_out', 'unpay_payout', 'return_payout', 'convert', 'unconvert',
-                          $KINDS_OF_REFUNDS)""",
+                          'stored_pay', 'stored_refund', $KINDS_OF_REFUNDS)""",
     # The ledger knows nothing of proposals: whoever posts could post these kinds without one.
     "manual_journal_was_approved": """
         SELECT 'transaction ' || t.id || ' ' || t.reference || ' by ' || t.actor || ' was approved by nobody'
@@ -158,11 +165,13 @@ _CHECKS: dict[str, str] = {
                || coalesce(x.settled, 0) || ', returned ' || coalesce(x.returned, 0)
           FROM payments_refund r
           LEFT JOIN LATERAL (
-               SELECT sum(e.amount) FILTER (WHERE t.kind = 'settle_refund') AS settled,
+               SELECT sum(e.amount) FILTER (WHERE t.kind IN ('settle_refund', 'stored_refund')) AS settled,
                       sum(e.amount) FILTER (WHERE t.kind = 'refund_returned') AS returned
                  FROM ledger_transaction t JOIN ledger_entry e ON e.transaction_id = t.id AND e.side = 'D'
                 WHERE t.book_id = r.book_id
-                  AND t.reference IN ('settle_refund:' || $REFUND, 'refund_returned:' || $REFUND)) x ON true
+                  AND t.reference IN (
+                      CASE WHEN r.stored_value_of IS NULL THEN 'settle_refund:' ELSE 'stored_refund:' END || $REFUND,
+                      'refund_returned:' || $REFUND)) x ON true
          WHERE CASE r.status
                WHEN 'pending' THEN x.settled IS NOT NULL OR x.returned IS NOT NULL
                WHEN 'succeeded' THEN x.settled IS DISTINCT FROM r.amount_minor OR x.returned IS NOT NULL
@@ -400,7 +409,8 @@ _CHECKS: dict[str, str] = {
                  SELECT s.id, w.currency, 0,
                         (SELECT coalesce(sum(CASE e.side WHEN 'C' THEN e.amount ELSE -e.amount END), 0)
                            FROM ledger_entry e JOIN ledger_transaction t ON t.id = e.transaction_id
-                          WHERE e.account_id = a.id AND t.kind NOT IN ('settle_charge', $KINDS_OF_REFUNDS)),
+                          WHERE e.account_id = a.id AND t.kind NOT IN ('settle_charge', 'stored_pay',
+                                                                       $KINDS_OF_REFUNDS)),
                         b.credits - b.debits
                    FROM ($WALLET_ACCOUNTS) w
                    JOIN payments_seller s ON s.public_id = w.seller AND s.book_id = w.book_id
@@ -420,6 +430,28 @@ _CHECKS: dict[str, str] = {
                        FROM payments_paymentorder o JOIN payments_seller s ON s.id = o.seller_id
                       GROUP BY o.book_id, s.public_id, o.currency) o USING (book_id, seller, currency)
          WHERE coalesce(w.pending, 0) <> coalesce(o.pending, 0)""",
+    # What a buyer has is what came in, less what orders took, and what people corrected by hand.
+    "stored_value_is_of_buyers": """
+        SELECT 'account ' || a.code || ' holds ' || b.credits - b.debits || ', refunds and orders explain '
+               || coalesce(x.refunded, 0) - coalesce(p.paid, 0) || ', other movements ' || coalesce(y.other, 0)
+          FROM ledger_account a
+          JOIN ledger_balance b ON b.account_id = a.id
+          LEFT JOIN (SELECT r.book_id, 'buyer:' || $KEEPER || ':stored:' || r.currency AS code,
+                            sum(r.amount_minor) AS refunded
+                       FROM payments_refund r
+                      WHERE r.stored_value_of IS NOT NULL AND r.status = 'succeeded' GROUP BY 1, 2) x
+            ON x.book_id = a.book_id AND x.code = a.code
+          LEFT JOIN (SELECT c.book_id, 'buyer:' || $BUYER || ':stored:' || c.currency AS code,
+                            sum(c.captured_minor) AS paid
+                       FROM payments_charge c WHERE c.stored_value_of IS NOT NULL GROUP BY 1, 2) p
+            ON p.book_id = a.book_id AND p.code = a.code
+          LEFT JOIN (SELECT e.account_id, sum(CASE e.side WHEN 'C' THEN e.amount ELSE -e.amount END) AS other
+                       FROM ledger_account s JOIN ledger_entry e ON e.account_id = s.id
+                       JOIN ledger_transaction t ON t.id = e.transaction_id
+                      WHERE s.code LIKE 'buyer:%' AND t.kind NOT IN ('stored_pay', 'stored_refund')
+                      GROUP BY e.account_id) y ON y.account_id = a.id
+         WHERE a.code LIKE 'buyer:%:stored:%'
+           AND b.credits - b.debits <> coalesce(x.refunded, 0) - coalesce(p.paid, 0) + coalesce(y.other, 0)""",
     "wallet_has_its_accounts": """
         SELECT 'wallet ' || w.id || ' has ' || count(a.id) || ' of 5 accounts'
           FROM ($WALLET_ACCOUNTS) w

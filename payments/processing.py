@@ -25,13 +25,19 @@ def process(event_id: int, token: str, *, order_id: int | None = None, now: date
     with transaction.atomic():
         batch = batches.lock([event_id], now=now)
         before = settlement.statuses_of(batch)
-        charges = [charge for charge in batch.charges_of(event_id) if charge.status in _STARTABLE]
-        if order_id is not None:
-            charges = [charge for charge in charges if charge.pk == batch.orders[order_id].charge_id]
-        _check(batch, event_id, charges)
-        _start(batch, event_id, sorted(charges, key=lambda charge: charge.pk), token)
+        charges = startable(batch, event_id, order_id=order_id)
+        _start(batch, event_id, charges, token)
         settlement.commit_batch(batch, before)
     doorbell.ring("psp")
+
+
+def startable(batch: Batch, event_id: int, *, order_id: int | None = None) -> list[Charge]:
+    """Return the unpaid charges of a locked checkout (or of one order), by id. Raises `InvalidState` as `process`."""
+    charges = [charge for charge in batch.charges_of(event_id) if charge.status in _STARTABLE]
+    if order_id is not None:
+        charges = [charge for charge in charges if charge.pk == batch.orders[order_id].charge_id]
+    _check(batch, event_id, charges)
+    return sorted(charges, key=lambda charge: charge.pk)
 
 
 def _check(batch: Batch, event_id: int, charges: list[Charge]) -> None:

@@ -3,7 +3,7 @@
 The request decides at once whose money it is: the platform's part of its fee by the merchant's policy, and the seller's
 share from what is pending of this order, then from what is available, the rest as debt. It is booked as owed to the
 buyer in the same transaction, and the call to the PSP becomes a due row. How the PSP's answer is booked is in
-`appliers/refunds.py`.
+`appliers/refunds.py`. What goes to the buyer's stored value needs no PSP and is booked in the same transaction.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from django.db import IntegrityError, transaction
 from config import seam
 from ledger.ids import public_id
 from ledger.money import format_minor
-from payments import doorbell, exchange, fees, settlement
+from payments import buyers, doorbell, exchange, fees, settlement
 from payments.appliers import batch as batches
 from payments.appliers import refunds as applier
 from payments.appliers.batch import Batch, new_operation
 from payments.errors import Conflict, InvalidState, Unprocessable
 from payments.models import MerchantBook, PaymentOrder, PspOperation, Refund
-from wallet import conversions, movements
+from wallet import chart, conversions, movements
 from wallet.holdings import Holding
 from wallet.models import Quote
 
@@ -36,6 +36,7 @@ class Wanted:
 
     order_id: int
     amount_minor: int | None = None
+    to_stored_value: bool = False
     reason: str = Refund.Reason.REQUESTED_BY_CUSTOMER
     reference: str = ""
 
@@ -43,8 +44,10 @@ class Wanted:
 def request(event_id: int, wanted: Wanted, *, now: datetime) -> Refund:
     """Owe a buyer money of one order and let the PSP pay it out; return the refund, pending.
 
-    Locks the checkout, then the seller's wallet. Raises `InvalidState` for an order that is not paid, `Unprocessable`
-    for more than is left of the capture after refunds and disputes, `Conflict` for a reference that was used.
+    One that goes to stored value, because it was asked for or because stored value paid, has succeeded at once. Locks
+    the checkout, then the seller's wallet and the stored value. Raises `InvalidState` for an order that is not paid or
+    a merchant without stored value, `Unprocessable` for more than is left of the capture after refunds and disputes or
+    a buyer without an id, `Conflict` for a reference that was used.
     """
     try:
         with transaction.atomic():
@@ -52,6 +55,12 @@ def request(event_id: int, wanted: Wanted, *, now: datetime) -> Refund:
             before = settlement.statuses_of(batch)
             refund = _request(batch, batch.orders[wanted.order_id], wanted)
             settlement.commit_batch(batch, before)
+            if refund.stored_value_of_id is not None:
+                batch = batches.lock([event_id], now=now)
+                before = settlement.statuses_of(batch)
+                refund = batch.refunds[refund.pk]
+                applier.keep(batch, refund)
+                settlement.commit_batch(batch, before)
     except IntegrityError as error:
         if "refund_reference_is_unique_in_its_book" in str(error):
             raise Conflict("refund_exists", "a refund with this reference exists", field="reference") from None
@@ -73,12 +82,17 @@ def _request(batch: Batch, order: PaymentOrder, wanted: Wanted) -> Refund:
     if amount > left or left == 0:
         shown = f"{format_minor(left, order.currency_id)} {order.currency_id}"
         raise Unprocessable("refund_exceeds_captured", f"Of this order {shown} can still be refunded.", field="amount")
+    event, charge = batch.events[order.event_id], batch.charges[order.charge_id]
+    stored = charge.stored_value_of_id
+    if stored is None and wanted.to_stored_value:
+        stored = buyers.receiver(event, on=batch.terms_of(event.pk).stored_value, now=batch.now)
     policy = batch.terms_of(order.event_id).refund_fee_policy
     refund = Refund(
         public_id=seam.new_uuid(),
         book_id=order.book_id,
         charge_id=order.charge_id,
         order_id=order.pk,
+        stored_value_of_id=stored,
         reference=wanted.reference,
         reason=wanted.reason,
         currency_id=order.currency_id,
@@ -97,9 +111,13 @@ def _request(batch: Batch, order: PaymentOrder, wanted: Wanted) -> Refund:
         owner = batch.owner_of(order)
         changed_into = (owner[0], owner[1], quote.to_currency_id)
         batch.decide_on_both(owner, changed_into, partial(_take_back_and_take, batch, order, refund, quote))
-    event, charge = batch.events[order.event_id], batch.charges[order.charge_id]
-    lane = PspOperation.Lane.REFUNDS
-    operation = new_operation(PspOperation.Kind.REFUND, event, charge, now=batch.now, amount_minor=amount, lane=lane)
+    operation = None
+    if stored is None:
+        lane = PspOperation.Lane.REFUNDS
+        kind = PspOperation.Kind.REFUND
+        operation = new_operation(kind, event, charge, now=batch.now, amount_minor=amount, lane=lane)
+    else:
+        batch.also_locked.append(chart.buyer_stored(order.book_id, stored, order.currency_id))
     batch.new_refunds.append((refund, operation))
     return refund
 

@@ -245,7 +245,7 @@ def refund(row: Refund, event: PaymentEvent, charge: Charge, order: PaymentOrder
         "charge": public_id("chg", charge.public_id),
         "reference": row.reference,
         "reason": str(row.reason),
-        "to": "original",
+        "to": "original" if row.stored_value_of_id is None else "stored_value",
         "amount": format_minor(row.amount_minor, currency),
         "currency": currency,
         "status": str(row.status),
@@ -260,6 +260,16 @@ def refund(row: Refund, event: PaymentEvent, charge: Charge, order: PaymentOrder
         "created_at": timestamp(row.created_at),
         "settled_at": row.settled_at and timestamp(row.settled_at),
         "version": event.version,
+    }
+
+
+def stored_value(name: str, balances: Iterable[tuple[str, int]], *, enabled: bool) -> Object:
+    """Show what a buyer (by the merchant's id) keeps with the merchant, per currency."""
+    return {
+        "object": "stored_value",
+        "buyer": name,
+        "enabled": enabled,
+        "balances": [{"currency": currency, "amount": format_minor(amount, currency)} for currency, amount in balances],
     }
 
 
@@ -405,6 +415,7 @@ def merchant(row: Merchant, books: Iterable[tuple[MerchantBook, Sequence[PspAcco
                     "business_calendar": one.business_calendar,
                     "time_zone": one.time_zone,
                     "refund_fee_policy": str(one.refund_fee_policy),
+                    "stored_value": one.stored_value,
                 },
                 "psp_accounts": [psp_account(account) for account in accounts],
             }

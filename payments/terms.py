@@ -1,4 +1,4 @@
-"""Terms: what a merchant's book says about releases and refunds, as a plain value.
+"""Terms: what a merchant's book says about releases, refunds and stored value, as a plain value.
 
 They are read with the rows of a checkout (`appliers/batch.py`), so asking costs no statement. A change counts for what
 happens after it: when a share becomes due is decided at capture and at delivery, a refund keeps its policy.
@@ -17,14 +17,14 @@ from payments.models import MerchantBook
 # On a row `t` that has a book.
 COLUMN = (
     "(SELECT jsonb_build_array(m.release_days_after_delivery, m.release_days_after_capture,"
-    " m.capture_days_are_business_days, m.business_calendar, m.time_zone, m.refund_fee_policy)::text"
+    " m.capture_days_are_business_days, m.business_calendar, m.time_zone, m.refund_fee_policy, m.stored_value)::text"
     " FROM payments_merchantbook m WHERE m.book_id = t.book_id) AS terms"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """When a seller's share becomes available, and what happens to the platform fee of a refund."""
+    """When a seller's share becomes available, what happens to the fee of a refund, and whether stored value pays."""
 
     release_days_after_delivery: int | None = 0
     release_days_after_capture: int | None = None
@@ -32,6 +32,7 @@ class Terms:
     business_calendar: str = calendars.TARGET2
     time_zone: str = "UTC"
     refund_fee_policy: str = MerchantBook.RefundFeePolicy.KEEP
+    stored_value: bool = False
 
     def release_after_delivery(self, at: datetime) -> datetime | None:
         """Return when an order delivered at `at` is released, or `None` when delivery does not matter."""

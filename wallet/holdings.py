@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from ledger import accounts, balances
+from ledger.accounts import AccountSpec
 from wallet import chart
 from wallet.movements import Share
 
@@ -49,20 +50,22 @@ class Holding:
         return share
 
 
-def lock(owners: Iterable[Owner]) -> dict[Owner, Holding]:
+def lock(owners: Iterable[Owner], *, also: Iterable[AccountSpec] = ()) -> dict[Owner, Holding]:
     """Lock the wallets of sellers until the transaction ends, and return what is in them. Opens missing accounts.
 
-    Two statements for any number. Takes balance locks: call it after every row lock, and before `movements.record`.
+    `also` are other accounts that the transaction will post to; locked with the wallets, they meet no other order of
+    locks. Two statements for any number. Takes balance locks: call it after every row lock, and before
+    `movements.record`.
     """
-    wanted = sorted(set(owners), key=str)
-    if not wanted:
+    wanted, others = sorted(set(owners), key=str), list(also)
+    if not wanted and not others:
         return {}
     specs = {
         (owner, part): chart.seller(owner[0], owner[1], part, owner[2])
         for owner in wanted
         for part in chart.SELLER_PARTS
     }
-    ids = accounts.resolve(specs.values())
+    ids = accounts.resolve([*specs.values(), *others])
     nets = balances.lock(ids.values())
 
     def amount(owner: Owner, part: str) -> int:

@@ -200,7 +200,7 @@ class Refund(Object):
     charge: str
     reference: str
     reason: Literal["requested_by_customer", "duplicate", "fraudulent", "late_success"]
-    to: Literal["original"]
+    to: Literal["original", "stored_value"]
     amount: str
     currency: str
     status: Literal["pending", "succeeded", "failed"]
@@ -211,6 +211,22 @@ class Refund(Object):
     created_at: str
     settled_at: str | None
     version: int
+
+
+class StoredBalance(Object):
+    """What a buyer has in one currency."""
+
+    currency: str
+    amount: str
+
+
+class StoredValue(Object):
+    """What a buyer keeps with the merchant."""
+
+    object: Literal["stored_value"]
+    buyer: str
+    enabled: bool
+    balances: list[StoredBalance]
 
 
 class Refunds(Object):
@@ -718,6 +734,7 @@ class MerchantTerms(Object):
     business_calendar: str
     time_zone: str
     refund_fee_policy: Literal["keep", "return", "proportional"]
+    stored_value: bool
 
 
 class MerchantBook(Object):

@@ -231,15 +231,23 @@ class NewBulk(Body):
     payments: Annotated[list[NewBulkPayment], Field(min_length=1, max_length=MAX_PAYMENTS)]
 
 
+class ProcessMethod(Body):
+    """A token of the PSP, or the buyer's stored value, which needs none."""
+
+    type: Literal["token", "stored_value"] = "token"
+    token: Token | None = None
+
+
 class Process(Body):
     """Pay what is unpaid of a payment."""
 
-    payment_method: PaymentMethod
+    payment_method: ProcessMethod
 
 
-class ProcessOrder(Process):
+class ProcessOrder(Body):
     """Pay one order; an amount given must be the order's own."""
 
+    payment_method: PaymentMethod
     amount: Amount | None = None
 
 
@@ -426,7 +434,8 @@ class MerchantTerms(Body):
     """When sellers' shares become available, and what happens to the platform fee of a refund. All of it is set.
 
     Days after delivery are business days, `null` when delivery does not matter. Days after capture are calendar days
-    unless `capture_days_are_business_days` says otherwise, `null` for never.
+    unless `capture_days_are_business_days` says otherwise, `null` for never. `stored_value`: whether buyers may keep
+    value with the merchant and pay with it.
     """
 
     mode: Literal["test", "live"] = "test"
@@ -436,6 +445,7 @@ class MerchantTerms(Body):
     business_calendar: Annotated[str, AfterValidator(_calendar)] = "target2"
     time_zone: Annotated[str, AfterValidator(_time_zone)] = "UTC"
     refund_fee_policy: Literal["keep", "return", "proportional"]
+    stored_value: bool = False
 
 
 class PspCredentials(Body):

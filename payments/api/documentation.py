@@ -105,7 +105,7 @@ CREATE_PAYMENT: Final = _operation(
 CREATE_PAYMENTS: Final = _operation("create_payments", "Take up to 500 checkouts in", answers.Bulk, body=bodies.NewBulk)
 GET_PAYMENT: Final = _operation("get_payment", "Read a payment", answers.Payment)
 PROCESS_PAYMENT: Final = _operation(
-    "process_payment", "Pay with a token", answers.Payment, status=202, body=bodies.Process, keyed=True
+    "process_payment", "Pay with a token or stored value", answers.Payment, status=202, body=bodies.Process, keyed=True
 )
 CAPTURE_PAYMENT: Final = _operation(
     "capture_payment", "Take authorized money", answers.Payment, status=202, body=bodies.Capture, keyed=True
@@ -147,6 +147,7 @@ CREATE_REFUND: Final = _operation(
     "create_refund", "Refund an order", answers.Refund, status=201, body=bodies.NewRefund, keyed=True
 )
 GET_REFUND: Final = _operation("get_refund", "Read a refund", answers.Refund)
+GET_STORED_VALUE: Final = _operation("get_stored_value", "What a buyer keeps with the merchant", answers.StoredValue)
 LIST_SELLERS: Final = _operation("list_sellers", "List sellers", answers.Sellers, query=bodies.SellersPage)
 CREATE_SELLER: Final = _operation(
     "create_seller", "Make a seller", answers.Seller, status=201, body=bodies.NewSeller, keyed=True

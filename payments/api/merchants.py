@@ -76,9 +76,7 @@ class MerchantTerms(Resource):
         caller = caller_of(request)
         merchant = _found(caller, merchant_id, "merchants:write")
         body = body_of(request, bodies.MerchantTerms)
-        if not caller.is_administrator and body.mode != caller.mode:
-            wrong = FieldError("mode", "invalid_value", f"this key belongs to the {caller.mode} book")
-            raise bodies.invalid([wrong])
+        _check_mode(caller, body.mode)
         merchants.put_terms(merchants.book_of(merchant, body.mode).pk, body.model_dump(exclude={"mode"}))
         return Response(_shown(merchant))
 
@@ -96,9 +94,7 @@ class MerchantPspAccount(Resource):
         if psp not in registry.NAMES:
             raise payment_lookup.no_such_object()
         body = body_of(request, bodies.PspCredentials)
-        if not caller.is_administrator and body.mode != caller.mode:
-            wrong = FieldError("mode", "invalid_value", f"this key belongs to the {caller.mode} book")
-            raise bodies.invalid([wrong])
+        _check_mode(caller, body.mode)
         base_url = _allowed_address(caller, body.base_url)
         book = merchants.book_of(merchant, body.mode)
         account = merchants.put_psp_account(
@@ -116,6 +112,12 @@ class MerchantPspAccount(Resource):
         if account.webhook_secret is None:
             _try_to_register(account)
         return Response(representations.psp_account(account))
+
+
+def _check_mode(caller: Caller, mode: str) -> None:
+    if not caller.is_administrator and mode != caller.mode:
+        wrong = FieldError("mode", "invalid_value", f"this key belongs to the {caller.mode} book")
+        raise bodies.invalid([wrong])
 
 
 def _create_once(key: str, fingerprint: bytes, details: MerchantDetails, *, now: datetime) -> HttpResponse:

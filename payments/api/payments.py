@@ -16,7 +16,7 @@ from config import seam
 from ledger.errors import MoneyError
 from ledger.ids import parse_public_id
 from ledger.money import Money, format_minor
-from payments import cancellations, captures, processing, representations, timeline
+from payments import cancellations, captures, processing, representations, stored_value, timeline
 from payments.api import bodies, documentation, intake, payment_lookup
 from payments.api.authentication import caller_of
 from payments.api.pagination import page
@@ -86,12 +86,16 @@ class ProcessPayment(Resource):
 
     @extend_schema(**documentation.PROCESS_PAYMENT)
     def post(self, request: Request, payment_id: str) -> HttpResponse:
-        """Pay what is unpaid with a token; also tries declined orders again with another one."""
+        """Pay what is unpaid with a token, also again after a decline; or at once with the buyer's stored value."""
         event = payment_lookup.payment(caller_of(request).book_id, payment_id)
         body, now = body_of(request, bodies.Process), seam.now()
+        token = _token_of(body.payment_method)
 
         def run() -> Effect:
-            processing.process(event.pk, body.payment_method.token, now=now)
+            if token is None:
+                stored_value.pay(event.pk, now=now)
+                return Effect(200, _fresh(event))
+            processing.process(event.pk, token, now=now)
             return Effect(202, _fresh(event))
 
         return run_once(request, run, now=now)
@@ -195,6 +199,15 @@ def _shown(event: PaymentEvent) -> representations.Object:
 def _fresh(event: PaymentEvent) -> representations.Object:
     """Show a payment after a flow has changed it."""
     return _shown(PaymentEvent.objects.get(pk=event.pk))
+
+
+def _token_of(method: bodies.ProcessMethod) -> str | None:
+    """Return the token to pay with, `None` for stored value. Raises `Invalid` for a token too many or missing."""
+    if method.type == "token" and method.token is None:
+        raise bodies.invalid([FieldError("payment_method.token", "required", "this field is required")])
+    if method.type == "stored_value" and method.token is not None:
+        raise bodies.invalid([FieldError("payment_method.token", "ambiguous", "stored value takes no token")])
+    return method.token
 
 
 def _amounts(event: PaymentEvent, body: bodies.Capture) -> dict[int, int] | None:

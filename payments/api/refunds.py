@@ -17,7 +17,6 @@ from payments.api.authentication import caller_of
 from payments.api.pagination import page
 from payments.api.requests import body_of, minor_units, query_of, run_once
 from payments.api.resource import Resource
-from payments.errors import FieldError
 from payments.idempotency import Effect
 from payments.models import Refund as RefundRow
 from payments.refunds import Wanted
@@ -49,13 +48,11 @@ class Refunds(Resource):
     def post(self, request: Request) -> HttpResponse:
         """Refund an order, in full (without an amount: all that is left) or in part."""
         body, now = body_of(request, bodies.NewRefund), seam.now()
-        if body.to != "original":
-            wrong = FieldError("to", "not_supported", "only the original payment method takes refunds")
-            raise bodies.invalid([wrong])
         order = payment_lookup.order(caller_of(request).book_id, body.payment_order)
         wanted = Wanted(
             order_id=order.pk,
             amount_minor=minor_units("amount", body.amount, order.currency_id),
+            to_stored_value=body.to == "stored_value",
             reason=body.reason,
             reference=body.reference,
         )

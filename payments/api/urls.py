@@ -20,6 +20,7 @@ from payments.api import (
     seals,
     seller_changes,
     sellers,
+    stored_value,
     wallet_adjustments,
     wallet_statements,
 )
@@ -47,6 +48,7 @@ urlpatterns = [
     path("payment-orders/<str:order_id>/receipt", payment_orders.Receipt.as_view()),
     path("refunds", refunds.Refunds.as_view()),
     path("refunds/<str:refund_id>", refunds.Refund.as_view()),
+    path("buyers/<str:buyer_id>/stored-value", stored_value.BuyerStoredValue.as_view()),
     path("sellers", sellers.Sellers.as_view()),
     path("sellers/<str:seller_id>", sellers.Seller.as_view()),
     path("sellers/<str:seller_id>/kyc", seller_changes.Kyc.as_view()),

@@ -10,6 +10,7 @@ from operator import attrgetter
 from uuid import UUID
 
 from config import seam
+from ledger.accounts import AccountSpec
 from payments import terms
 from payments.appliers import cases
 from payments.appliers.cases import Case
@@ -55,7 +56,7 @@ class Batch:
     """Locked rows by id. Appliers mutate them and register what changed.
 
     `sellers` holds the public ids of the orders' sellers. `next` are operations that this batch made due and that may
-    be claimed with it.
+    be claimed with it. `also_locked` are accounts to lock together with the wallets that decisions wait for.
     """
 
     now: datetime
@@ -67,7 +68,7 @@ class Batch:
     sellers: dict[int, UUID]
     movements: list[Movement] = field(default_factory=list)
     facts: list[Fact] = field(default_factory=list)
-    new_refunds: list[tuple[Refund, PspOperation]] = field(default_factory=list)
+    new_refunds: list[tuple[Refund, PspOperation | None]] = field(default_factory=list)
     new_charges: list[tuple[Charge, PspOperation, list[PaymentOrder]]] = field(default_factory=list)
     new_operations: list[PspOperation] = field(default_factory=list)
     changed_charges: set[int] = field(default_factory=set)
@@ -77,6 +78,7 @@ class Batch:
     touched_events: set[int] = field(default_factory=set)
     next: list[PspOperation] = field(default_factory=list)
     decisions: list[tuple[tuple[Owner, ...], Decision]] = field(default_factory=list)
+    also_locked: list[AccountSpec] = field(default_factory=list)
     cases: list[Case] = field(default_factory=list)
     announcements: list[Callable[[], list[Fact]]] = field(default_factory=list)
     _charges: dict[int, list[Charge]] = field(init=False)
@@ -127,10 +129,12 @@ class Batch:
 
     def take_decisions(self) -> None:
         """Lock the wallets that decisions wait for, all at once, and take the decisions in order."""
-        held = holdings.lock(owner for owners, _ in self.decisions for owner in owners)
+        wanted = (owner for owners, _ in self.decisions for owner in owners)
+        held = holdings.lock(wanted, also=self.also_locked)
         for owners, decision in self.decisions:
             decision(*(held[owner] for owner in owners))
         self.decisions.clear()
+        self.also_locked.clear()
         for announcement in self.announcements:
             self.facts.extend(announcement())
         self.announcements.clear()
@@ -249,13 +253,17 @@ def _insert_charges(batch: Batch) -> None:
             batch.changed_orders.add(order.pk)
 
 
-def _insert_refunds(pairs: Sequence[tuple[Refund, PspOperation]]) -> None:
+def _insert_refunds(pairs: Sequence[tuple[Refund, PspOperation | None]]) -> None:
+    """Insert refunds with the calls that pay them out; one to stored value has none."""
     if not pairs:
         return
     Refund.objects.bulk_create(refund for refund, _ in pairs)
+    operations: list[PspOperation] = []
     for refund, operation in pairs:
-        operation.refund = refund
-    PspOperation.objects.bulk_create(operation for _, operation in pairs)
+        if operation is not None:
+            operation.refund = refund
+            operations.append(operation)
+    PspOperation.objects.bulk_create(operations)
 
 
 def new_operation(

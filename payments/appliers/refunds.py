@@ -43,6 +43,21 @@ def apply(batch: Batch, refund: Refund, snapshot: Snapshot) -> None:
         batch.changed_refunds.add(refund.pk)
 
 
+def keep(batch: Batch, refund: Refund) -> None:
+    """Let a locked, pending refund go to the buyer's stored value. No PSP has a part in it."""
+    assert refund.stored_value_of_id is not None
+    refund.succeeded(batch.now)
+    batch.changed_refunds.add(refund.pk)
+    batch.movements.append(
+        movements.stored_refund(
+            batch.heading(refund.book_id, public_id("rfd", refund.public_id), refund.currency_id),
+            buyer=refund.stored_value_of_id,
+            amount=refund.amount_minor,
+        )
+    )
+    publish(batch, refund)
+
+
 def fail(batch: Batch, refund: Refund, failure: dict[str, object]) -> None:
     """End a locked refund that the PSP will never pay out, and take its request back.
 

@@ -1,5 +1,6 @@
 """The tables of payments, by noun."""
 
+from payments.models.buyers import Buyer
 from payments.models.conversions import OrderConversion
 from payments.models.disputes import Dispute, DisputePart
 from payments.models.evidence import DisputeEvidence, EvidenceFile
@@ -18,6 +19,7 @@ __all__ = [
     "AllowedTransition",
     "ApiKey",
     "BillingProfile",
+    "Buyer",
     "Charge",
     "Dispute",
     "DisputeEvidence",

@@ -14,6 +14,7 @@ from django.db.models import F, Q
 from django_fsm import FSMField, transition
 
 from ledger.models import Book, Currency
+from payments.models.buyers import Buyer
 from payments.models.machines import Machine
 from payments.models.parties import PspAccount, Seller
 
@@ -107,6 +108,17 @@ class Charge(Machine):
     session_id = models.CharField(max_length=255, blank=True, db_default="")
     session_url = models.CharField(max_length=2048, blank=True, db_default="")
     cancel_reason = models.CharField(max_length=20, blank=True, db_default="")
+    # The buyer whose stored value paid: there is no object at the PSP then.
+    stored_value_of = models.ForeignKey(
+        Buyer,
+        models.PROTECT,
+        to_field="public_id",
+        db_column="stored_value_of",
+        null=True,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+    )
     next_action = models.JSONField(null=True)
     failure = models.JSONField(null=True)
     method_details = models.JSONField(null=True)
@@ -124,6 +136,10 @@ class Charge(Machine):
             models.CheckConstraint(
                 condition=Q(amount_minor__gt=0, captured_minor__gte=0, captured_minor__lte=F("amount_minor")),
                 name="captured_is_within_charge_amount",
+            ),
+            models.CheckConstraint(
+                condition=Q(stored_value_of__isnull=True) | Q(status="SUCCEEDED", psp_id__isnull=True, session_id=""),
+                name="stored_value_pays_without_a_psp",
             ),
         ]
         indexes = [models.Index("due_at", condition=Q(due_at__isnull=False), name="charge_to_poll")]
@@ -181,6 +197,12 @@ class Charge(Machine):
         self.failure = None
         self.next_action = None
         self.due_at = None
+
+    @transition("status", source=Status.NEW, target=Status.SUCCEEDED)
+    def paid_without_psp(self, method: dict[str, object]) -> None:
+        """The whole amount was paid from stored value; no PSP knows of it."""
+        self.captured_minor = self.amount_minor
+        self.method_details = method
 
     @transition(
         "status",

@@ -51,6 +51,8 @@ class MerchantBook(models.Model):
     # Which days are holidays ("target2", "weekends" or a country), and in which time zone a day begins.
     business_calendar = models.CharField(max_length=10, db_default="target2")
     time_zone = models.CharField(max_length=64, db_default="UTC")
+    # Whether buyers may keep stored value with this merchant, and pay with it.
+    stored_value = models.BooleanField(db_default=False)
     refund_fee_policy = models.CharField(max_length=12, choices=RefundFeePolicy, db_default="keep")
 
     class Meta:

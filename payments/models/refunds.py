@@ -9,6 +9,7 @@ from django.db.models import F, Q
 from django_fsm import FSMField, transition
 
 from ledger.models import Book, Currency
+from payments.models.buyers import Buyer
 from payments.models.machines import Machine
 from payments.models.orders import Charge, PaymentOrder
 
@@ -48,6 +49,17 @@ class Refund(Machine):
     from_pending_minor = models.BigIntegerField(db_default=0)
     from_available_minor = models.BigIntegerField(db_default=0)
     from_debt_minor = models.BigIntegerField(db_default=0)
+    # The buyer to whose stored value it goes: no PSP is asked then.
+    stored_value_of = models.ForeignKey(
+        Buyer,
+        models.PROTECT,
+        to_field="public_id",
+        db_column="stored_value_of",
+        null=True,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+    )
     failure = models.JSONField(null=True)
     psp_id = models.CharField(max_length=255, null=True)  # noqa: DJ001 - unique where it is known
     created_at = models.DateTimeField()
@@ -89,6 +101,10 @@ class Refund(Machine):
             models.CheckConstraint(
                 condition=~Q(status="succeeded") | Q(settled_at__isnull=False),
                 name="refund_is_settled_when_it_succeeded",
+            ),
+            models.CheckConstraint(
+                condition=Q(stored_value_of__isnull=True) | Q(~Q(status="failed"), psp_id__isnull=True),
+                name="stored_value_takes_refunds_without_a_psp",
             ),
         ]
         indexes = [

@@ -2,3 +2,4 @@
 -- rights along. No migration loads this; a test compares it with what the migrations did, so a new table is added here too.
 REVOKE DELETE, TRUNCATE ON payments_dispute, payments_disputepart, payments_payoutstop, payments_reservehold, payments_run
     FROM florin_app;
+REVOKE UPDATE, DELETE, TRUNCATE ON payments_buyer FROM florin_app;

@@ -14,7 +14,7 @@ from django.core.management import call_command
 from django.db import connection, transaction
 
 from config import seam
-from payments import cancellations, captures, invariants, payouts, refunds, releases, reserves
+from payments import cancellations, captures, invariants, payouts, refunds, releases, reserves, stored_value
 from payments.models import Charge, Dispute, MerchantBook, PspOperation, Refund, Seller
 from payments.refunds import Wanted
 from tests.market import Market
@@ -52,6 +52,7 @@ def story(shop: Shop) -> Shop:
     assert sorted(Dispute.objects.values_list("status", flat=True)) == ["lost", "needs_response", "won"]
     assert Charge.objects.get(event=late).status == Charge.Status.LATE_SUCCESS
     _pay_out(shop)
+    _keep(shop)
     shop.reset_time()
     return shop
 
@@ -89,6 +90,17 @@ def give_money_back(shop: Shop) -> None:
     shop.reset_time()
 
 
+def _keep(shop: Shop) -> None:
+    """Let a buyer keep a refund, pay an order with it, and get a part of that back."""
+    MerchantBook.objects.filter(pk=shop.tenant.book.pk).update(stored_value=True)
+    sold = shop.buy(600)
+    shop.work()
+    refunds.request(sold.pk, Wanted(shop.orders(sold)[0].pk, to_stored_value=True), now=seam.now())
+    bought = shop.buy(400, token="")
+    stored_value.pay(bought.pk, now=seam.now())
+    refunds.request(bought.pk, Wanted(shop.orders(bought)[0].pk, 100), now=seam.now())
+
+
 def verify(*words: str) -> tuple[int, str]:
     """Run the command; return its exit code and what it printed."""
     out = StringIO()
@@ -104,8 +116,8 @@ def test_a_sound_story_verifies(story: Shop) -> None:
     report = json.loads(printed)
     assert (code, report["ok"], report["violations"]) == (0, True, [])
     checked = report["checked"]
-    assert (checked["payments"], checked["orders"], checked["transactions"]) == (17, 23, 52)
-    assert (checked["disputes"], checked["refunds"]) == (3, 5)
+    assert (checked["payments"], checked["orders"], checked["transactions"]) == (19, 25, 58)
+    assert (checked["disputes"], checked["refunds"]) == (3, 7)
     assert checked["checks"] >= 33
     code, printed = verify()
     assert code == 0
@@ -161,12 +173,16 @@ CORRUPTIONS: dict[str, list[str]] = {
         "UPDATE payments_paymentorder SET status = 'SUCCESS', captured_minor = 700 WHERE status = 'FAILED'",
         "DELETE FROM ledger_transaction WHERE kind = 'settle_charge' AND id % 2 = 0",
         "UPDATE ledger_transaction SET kind = 'late_success' WHERE kind = 'settle_charge'",
+        "UPDATE ledger_transaction SET kind = 'settle_charge' WHERE kind = 'stored_pay'",
+        "UPDATE ledger_account SET code = 'x' || code WHERE code LIKE 'buyer:%'",
+        "UPDATE payments_charge SET stored_value_of = NULL WHERE stored_value_of IS NOT NULL",
         "UPDATE ledger_account SET code = 'x' || code WHERE code LIKE 'seller:%:pending:%'",
         "UPDATE ledger_account SET code = 'x' || code WHERE code LIKE 'fees:%'",
     ],
     "posting_has_its_cause": [
         f"UPDATE payments_paymentorder SET status = 'CANCELLED' WHERE id = {PAID}",
         "UPDATE ledger_transaction SET reference = reference || 'x' WHERE kind = 'settle_refund'",
+        "UPDATE ledger_transaction SET reference = reference || 'x' WHERE kind IN ('stored_pay', 'stored_refund')",
         f"UPDATE payments_charge SET status = 'CANCELLED' WHERE id = {LATE}",
         "DELETE FROM payments_disputepart WHERE position = 1",
         "UPDATE payments_payout SET public_id = gen_random_uuid()",
@@ -184,7 +200,7 @@ CORRUPTIONS: dict[str, list[str]] = {
         "UPDATE payments_charge SET captured_minor = captured_minor - 1 WHERE status = 'SUCCEEDED'",
         "UPDATE payments_charge SET amount_minor = amount_minor + 1 WHERE status = 'FAILED'",
         "UPDATE payments_charge SET currency = 'USD' WHERE status = 'SUCCEEDED'",
-        "UPDATE payments_charge SET status = 'PROCESSING' WHERE status = 'SUCCEEDED'",
+        "UPDATE payments_charge SET status = 'PROCESSING' WHERE status = 'SUCCEEDED' AND stored_value_of IS NULL",
         f"UPDATE payments_paymentorder SET charge_id = {LATE} WHERE id = {PAID}",
     ],
     "payment_equals_its_orders": [
@@ -198,7 +214,8 @@ CORRUPTIONS: dict[str, list[str]] = {
     ],
     "refund_is_posted_once": [
         "UPDATE payments_refund SET status = 'pending'",
-        "UPDATE payments_refund SET status = 'failed'",
+        "UPDATE payments_refund SET status = 'failed' WHERE stored_value_of IS NULL",
+        "DELETE FROM ledger_transaction WHERE kind = 'stored_refund'",
         "DELETE FROM ledger_transaction WHERE kind = 'settle_refund'",
         "DELETE FROM ledger_transaction WHERE kind = 'refund_returned'",
         "UPDATE payments_refund SET settled_at = NULL WHERE status = 'failed' AND settled_at IS NOT NULL",
@@ -301,7 +318,7 @@ CORRUPTIONS: dict[str, list[str]] = {
         ),
     ],
     "done_left_its_effect": [
-        "UPDATE payments_charge SET status = 'FAILED' WHERE status = 'SUCCEEDED'",
+        "UPDATE payments_charge SET status = 'FAILED' WHERE status = 'SUCCEEDED' AND stored_value_of IS NULL",
         "UPDATE payments_charge SET psp_id = NULL WHERE status = 'SUCCEEDED'",
     ],
     "tenants_are_apart": [
@@ -353,6 +370,13 @@ CORRUPTIONS: dict[str, list[str]] = {
         "DELETE FROM payments_disputepart WHERE lost_minor > 0",
     ],
     "open_dispute_is_watched": ["UPDATE payments_dispute SET due_at = NULL"],
+    "stored_value_is_of_buyers": [
+        "UPDATE payments_charge SET captured_minor = captured_minor - 1 WHERE stored_value_of IS NOT NULL",
+        "UPDATE payments_charge SET stored_value_of = NULL WHERE stored_value_of IS NOT NULL",
+        "UPDATE payments_refund SET stored_value_of = NULL WHERE stored_value_of IS NOT NULL",
+        "UPDATE payments_refund SET status = 'pending' WHERE stored_value_of IS NOT NULL",
+        "UPDATE ledger_transaction SET kind = 'adjust' WHERE kind = 'stored_pay'",
+    ],
     "wallet_has_its_accounts": ["DELETE FROM ledger_account WHERE code LIKE 'seller:%:debt:EUR'"],
     "terminal_status_is_published_once": [
         "DELETE FROM payments_outboxmessage WHERE type = 'payment.succeeded'",

@@ -73,7 +73,8 @@ def test_a_refund_without_an_amount_is_the_whole_rest(api: Api, paid: list[str])
         ({"amount": 5}, 400, "invalid_request", "amount"),
         ({"reason": "because"}, 400, "invalid_request", "reason"),
         ({"reason": "late_success"}, 400, "invalid_request", "reason"),
-        ({"to": "stored_value"}, 400, "invalid_request", "to"),
+        ({"to": "somewhere"}, 400, "invalid_request", "to"),
+        ({"to": "stored_value"}, 409, "stored_value_off", ""),
         ({"reference": "x" * 256}, 400, "invalid_request", "reference"),
         ({"currency": "EUR"}, 400, "invalid_request", "currency"),
         ({"payment_order": "ord_nothing"}, 404, "not_found", ""),
@@ -127,6 +128,7 @@ TERMS = {
     "business_calendar": "DE",
     "time_zone": "Europe/Berlin",
     "refund_fee_policy": "proportional",
+    "stored_value": False,
 }
 
 
