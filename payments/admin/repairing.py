@@ -47,6 +47,7 @@ class RepairableAdmin(ReadOnlyAdmin):
     """A model page with one repair."""
 
     repair: ClassVar[Repair]
+    right: ClassVar[str] = OPERATE  # what one needs for it
 
     def get_urls(self) -> list[URLPattern]:
         """Add the page of the repair."""
@@ -59,13 +60,13 @@ class RepairableAdmin(ReadOnlyAdmin):
 
     def links(self, request: HttpRequest, obj: Any) -> Iterable[Link]:
         """Offer the repair to those who may, where it makes sense."""
-        if request.user.has_perm(OPERATE) and self.repair.applies(obj):
+        if request.user.has_perm(self.right) and self.repair.applies(obj):
             address = reverse(f"admin:{self._page}", args=[obj.pk])
             yield Link(self.repair.title, address, self.repair.icon, ActionVariant.PRIMARY)
 
     def repair_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Ask (GET), then do it (POST). Refuses whoever lacks the right to operate or to see the object."""
-        if not request.user.has_perm(OPERATE):
+        if not request.user.has_perm(self.right):
             raise PermissionDenied
         obj = self.viewable(request, object_id)
         if request.method == "GET":

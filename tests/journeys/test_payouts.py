@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connections, transaction
 
 from config import seam
 from ledger.ids import public_id
@@ -21,6 +24,7 @@ from payments.models import (
     Seller,
     Transition,
 )
+from payments.payout_calls import PayoutCall
 from tests.market import ACTOR, BOUNCING_IBAN, REFUSED_IBAN, Market
 from tests.shop import Shop
 
@@ -280,4 +284,62 @@ def test_two_workers_on_one_payout_send_it_once(shop: Shop, market: Market) -> N
     shop.settle_down()
     assert len(shop.books()["transfers"]) == 1
     assert market.movements(Payout.objects.get()).count("fund_payout") == 1
+    shop.check()
+
+
+def test_twenty_who_ask_for_everything_at_once_get_one_payout(shop: Shop, market: Market) -> None:
+    market.earn(10_000)
+
+    def ask(_number: int) -> str:
+        try:
+            return str(market.ask(None).amount_minor)
+        except PaymentsError as refusal:
+            return refusal.code
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(20) as pool:
+        answers = Counter(pool.map(ask, range(20)))
+    assert answers == {"9000": 1, "insufficient_available_balance": 19}
+    assert Payout.objects.count() == 1
+    assert market.wallet()["in_transit"] == 9_000
+    shop.check()
+
+
+def test_a_transfer_whose_answer_is_lost_for_good_is_found_and_not_sent_again(
+    shop: Shop, market: Market, settings: Any
+) -> None:
+    """No answer, and the PSP has forgotten the key: the list finds it by our metadata."""
+    settings.PSP_READ_TIMEOUT_SECONDS = 0.3
+    market.earn(20_000)
+    market.ask(1_000)
+    shop.work()  # the payee is known now
+    shop.psp.faults({"operation": "transfers.create", "kind": "never_answer", "times": 1}, key=shop.psp_key)
+    payout = market.ask(9_000)
+    shop.work()
+    transfer = PspOperation.objects.get(payout=payout, kind=_K.TRANSFER)
+    long_ago = transfer.first_sent_at - timedelta(hours=30) if transfer.first_sent_at else None
+    if transfer.closed_at is None:
+        PspOperation.objects.filter(pk=transfer.pk).update(first_sent_at=long_ago, due_at=seam.now())
+    shop.settle_down()
+    assert _again(payout).status == _S.SENT
+    assert len([one for one in shop.books()["transfers"] if one["amount"] == 9_000]) == 1
+    shop.check()
+
+
+def test_a_late_answer_of_an_earlier_state_changes_nothing(shop: Shop, market: Market) -> None:
+    """`paid` that is looked at before, and told after, `failed`."""
+    market.earn(10_000)
+    payout = market.ask(9_000)
+    shop.work()
+    market.bank_says(payout, "paid", work=False)
+    (old,) = [call for call in executor.claim(10) if isinstance(call, PayoutCall)]
+    answer = old.run()
+    shop.pass_time(timedelta(minutes=2))  # the question's lease is over
+    market.bank_says(payout, "failed")
+    shop.settle_down()
+    assert _again(payout).status == _S.RETURNED
+    executor.settle([(old, answer), (old, answer)])
+    assert _again(payout).status == _S.RETURNED
+    assert market.movements(payout) == ["reserve_payout", "fund_payout", "return_payout"]
     shop.check()
