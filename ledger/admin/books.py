@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 
 from config import seam
 from ledger import balances, exports
+from ledger.admin import tree, turnover
 from ledger.admin.downloads import SINCE, UNTIL, csv_file, day_of, last_month, verified
 from ledger.admin.periods import SOFT_CLOSE, month_before, shown_status
 from ledger.admin.reading import Link, Table
@@ -49,12 +50,15 @@ class BookAdmin(SteppingAdmin):
         return badge(book.mode, "success" if book.mode == Mode.LIVE else "")
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the trial balance and the general ledger."""
+        """Add the trial balance, the chart of accounts, the turnover and the general ledger."""
         view = self.admin_site.admin_view(self.trial_balance_view)
         name = "ledger_book_trial_balance"
+        turnover_view = self.admin_site.admin_view(self.turnover_view)
         download = self.admin_site.admin_view(self.general_ledger_view)
         return [
             path("<path:object_id>/trial-balance/", view, name=name),
+            path("<path:object_id>/tree/", self.admin_site.admin_view(self.tree_view), name="ledger_book_tree"),
+            path("<path:object_id>/turnover/", turnover_view, name="ledger_book_turnover"),
             path("<path:object_id>/general-ledger.csv", download, name="ledger_book_general_ledger"),
             *super().get_urls(),
         ]
@@ -64,6 +68,8 @@ class BookAdmin(SteppingAdmin):
         accounts = reverse("admin:ledger_account_changelist")
         yield Link("Accounts", f"{accounts}?book={obj.pk}", "account_tree")
         yield Link("Trial balance", reverse("admin:ledger_book_trial_balance", args=[obj.pk]), "balance")
+        yield Link("Chart of accounts", reverse("admin:ledger_book_tree", args=[obj.pk]), "lan")
+        yield Link("Turnover", reverse("admin:ledger_book_turnover", args=[obj.pk]), "calendar_month")
         since, until = last_month(seam.now())
         address = reverse("admin:ledger_book_general_ledger", args=[obj.pk])
         period = f"{SINCE}={since.date()}&{UNTIL}={until.date()}"
@@ -94,6 +100,16 @@ class BookAdmin(SteppingAdmin):
         since, until = day_of(request, SINCE) or since, day_of(request, UNTIL) or until
         ledger = exports.general_ledger(book.pk, since=since, until=until)
         return csv_file(f"ledger-{book.code}-{since.date()}-{until.date()}", exports.HEADER, verified(ledger))
+
+    def tree_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Show the children of a node of the chart of accounts, with the sums below each."""
+        book: Book = self.viewable(request, object_id)
+        return self.page(request, book, "admin/tables_page.html", tree.context_of(request, book))
+
+    def turnover_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Show what moved on each account in a month."""
+        book: Book = self.viewable(request, object_id)
+        return self.page(request, book, "admin/tables_page.html", turnover.context_of(request, book))
 
     def trial_balance_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Show every account's turnover and balance, and that debits equal credits in each currency."""
