@@ -25,7 +25,7 @@ class Plan:
 
     def scans(self, table: str) -> set[str]:
         """Return the indexes by which a table was read, or the kind of the scan where it was none."""
-        return {node.get("Index Name", node["Node Type"]) for node in self._of(table)}
+        return {str(node.get("Index Name") or node["Node Type"]) for node in self._of(table)}
 
     def rows_read(self, table: str) -> int:
         """Return how many rows of a table were read, those included that a filter took away."""

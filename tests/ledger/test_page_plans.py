@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 import psycopg
 import pytest
@@ -16,10 +17,11 @@ from ledger import balances, folding, journals, tree, turnover
 from ledger.models import Account, Entry, Transaction
 from ledger.statements import statement
 from tests.factories import NOW
-from tests.ledger.desk import Desk, fold_until_empty
+from tests.ledger.desk import C, D, Desk, fold_until_empty
 from tests.plans import plan_of, sequential_scans
 
 TABLES = ("ledger_entry", "ledger_transaction", "ledger_account", "ledger_balance", "ledger_anchor", "ledger_redated")
+BASES: tuple[balances.Basis, ...] = ("posted", "effective")
 SALES, BATCH, LIMIT = 4000, 500, 20
 # Rows that a page may read of entries and transactions: the page, one row more, and their transactions, of each kind.
 MOST_ROWS = 500
@@ -34,8 +36,8 @@ def desk_with_history(committed_desk: Desk, superuser: psycopg.Connection) -> De
             *(
                 desk.journal(
                     f"sale-{number}",
-                    ("cash", "D", 100),
-                    (f"s{number % 2}", "C", 100),
+                    ("cash", D, 100),
+                    (f"s{number % 2}", C, 100),
                     effective_at=NOW - timedelta(days=number % 300) if number % 50 == 0 else None,
                 )
                 for number in range(first, first + BATCH)
@@ -71,15 +73,16 @@ def reads(desk: Desk) -> dict[str, Callable[[], object]]:
         "turnover by day": lambda: turnover.by_period(cash, since=since, until=until, by="day", basis="effective"),
         "balances": lambda: balances.of_accounts([cash.pk, seller.pk]),
     }
-    for basis in ("posted", "effective"):
-        for name, account, place in (("cash", cash, middle), ("seller", seller, middle_of_seller)):
-            how = {"account": account, "basis": basis, "limit": LIMIT}
+    for basis in BASES:
+        for account, place in ((cash, middle), (seller, middle_of_seller)):
+            page = partial(statement, account, basis=basis, limit=LIMIT)
+            name = f"{basis} entries of {account.code}"
             found |= {
-                f"{basis} entries of {name}, newest": lambda how=how: statement(**how),
-                f"{basis} entries of {name}, oldest": lambda how=how: statement(after=0, **how),
-                f"{basis} entries of {name}, before": lambda how=how, place=place: statement(before=place, **how),
-                f"{basis} entries of {name}, after": lambda how=how, place=place: statement(after=place, **how),
-                f"{basis} entries of {name}, period": lambda how=how: statement(since=since, until=until, **how),
+                f"{name}, newest": page,
+                f"{name}, oldest": partial(page, after=0),
+                f"{name}, before": partial(page, before=place),
+                f"{name}, after": partial(page, after=place),
+                f"{name}, period": partial(page, since=since, until=until),
             }
     return found
 
