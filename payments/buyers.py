@@ -22,7 +22,7 @@ def receiver(event: PaymentEvent, *, on: bool, now: datetime) -> UUID:
 
     Raises `InvalidState` when the merchant has it switched off, `Unprocessable` for a buyer without an id.
     """
-    check_on(on)
+    check_on(on=on)
     name = name_of(event)
     buyer = Buyer.objects.filter(book_id=event.book_id, external_id=name).first()
     if buyer is None:
@@ -47,7 +47,7 @@ def balances_of(book_id: int, name: str) -> list[tuple[str, int]]:
     return sorted((row.currency, row.balance) for row in rows.values())
 
 
-def check_on(on: bool) -> None:
+def check_on(*, on: bool) -> None:
     """Raise `InvalidState` when a merchant has stored value switched off."""
     if not on:
         raise InvalidState("stored_value_off", "This merchant has stored value switched off.")

@@ -255,6 +255,9 @@ CATALOGUE: Final[dict[str, Listed]] = {
     "stored_value_not_possible": Listed(
         409, "Stored value cannot pay this", "Read `detail`; pay with a token, or take a new checkout in."
     ),
+    "top_up_not_refundable": Listed(
+        409, "What a buyer paid in is not refunded", "Correct the buyer's account by hand, and pay back outside."
+    ),
     "insufficient_stored_value": Listed(
         422, "The buyer has less stored value", "Pay with a token: stored value pays all that is unpaid, or nothing."
     ),

@@ -41,6 +41,7 @@ _NAMES = {
     "DISPUTE": _written("dsp", "d.public_id"),
     "SELLER": _written("sel", "s.public_id"),
     "PAYOUT": _written("pyo", "p.public_id"),
+    "PAYER": _written("buy", "o.top_up_of"),
     "KEEPER": _written("buy", "r.stored_value_of"),
     "BUYER": _written("buy", "c.stored_value_of"),
     # Every account that a wallet should have, by code: computed once per wallet and part, then joined by equality.
@@ -67,15 +68,17 @@ _CHECKS: dict[str, str] = {
           JOIN payments_pspaccount a ON a.id = c.psp_account_id
           JOIN payments_seller s ON s.id = o.seller_id
          CROSS JOIN LATERAL (
-               SELECT CASE WHEN c.stored_value_of IS NULL THEN 'settle_charge' ELSE 'stored_pay' END AS verb,
+               SELECT CASE WHEN o.top_up_of IS NOT NULL THEN 'stored_top_up'
+                           WHEN c.stored_value_of IS NULL THEN 'settle_charge' ELSE 'stored_pay' END AS verb,
+                      CASE WHEN o.top_up_of IS NULL THEN 'seller:' || $SELLER || ':pending:' || o.currency
+                           ELSE 'buyer:' || $PAYER || ':stored:' || o.currency END AS target,
                       CASE WHEN c.stored_value_of IS NULL THEN 'psp:' || a.code || ':clearing:' || o.currency
                            ELSE 'buyer:' || $BUYER || ':stored:' || o.currency END AS source) v
           LEFT JOIN ledger_transaction t ON t.book_id = o.book_id AND t.reference = v.verb || ':' || $ORDER
           LEFT JOIN LATERAL (
                SELECT count(*) AS legs,
                       coalesce(sum(e.amount) FILTER (WHERE e.side = 'D' AND b.code = v.source), 0) AS clearing,
-                      coalesce(sum(e.amount) FILTER (WHERE e.side = 'C' AND b.code =
-                          'seller:' || $SELLER || ':pending:' || o.currency), 0) AS share,
+                      coalesce(sum(e.amount) FILTER (WHERE e.side = 'C' AND b.code = v.target), 0) AS share,
                       coalesce(sum(e.amount) FILTER (WHERE e.side = 'C' AND b.code =
                           'fees:platform:' || o.currency), 0) AS fee
                  FROM ledger_entry e JOIN ledger_account b ON b.id = e.account_id
@@ -89,7 +92,8 @@ _CHECKS: dict[str, str] = {
     "posting_has_its_cause": """
         SELECT 'transaction ' || t.id || ' ' || t.reference || ' has no cause' FROM ledger_transaction t
           LEFT JOIN (
-               SELECT o.book_id, CASE WHEN c.stored_value_of IS NULL THEN 'settle_charge:' ELSE 'stored_pay:' END
+               SELECT o.book_id, CASE WHEN o.top_up_of IS NOT NULL THEN 'stored_top_up:'
+                                      WHEN c.stored_value_of IS NULL THEN 'settle_charge:' ELSE 'stored_pay:' END
                                  || $ORDER AS reference
                  FROM payments_paymentorder o JOIN payments_charge c ON c.id = o.charge_id WHERE o.status = 'SUCCESS'
                 UNION ALL
@@ -113,7 +117,8 @@ _CHECKS: dict[str, str] = {
            AND t.kind IN ('settle_charge', 'late_success', 'settle_refund', 'refund_returned', 'open_dispute',
                           'win_dispute', 'lose_dispute', 'regain_dispute', 'reserve_payout', 'cancel_payout',
                           'fund_payout', 'pay_out', 'unpay_payout', 'return_payout', 'convert', 'unconvert',
-                          'stored_pay', 'stored_refund', $KINDS_OF_REFUNDS)""",
+                          'stored_top_up', 'stored_pay',
+                          'stored_refund', $KINDS_OF_REFUNDS)""",
     # The ledger knows nothing of proposals: whoever posts could post these kinds without one.
     "manual_journal_was_approved": """
         SELECT 'transaction ' || t.id || ' ' || t.reference || ' by ' || t.actor || ' was approved by nobody'
@@ -400,7 +405,7 @@ _CHECKS: dict[str, str] = {
                || ' and other movements made ' || coalesce(x.other, 0) || ', the wallet holds ' || coalesce(x.held, 0)
           FROM (SELECT seller_id, currency, sum(earned) AS earned, sum(other) AS other, sum(held) AS held FROM (
                  SELECT o.seller_id, o.currency, o.captured_minor - o.fee_minor AS earned, 0 AS other, 0 AS held
-                   FROM payments_paymentorder o WHERE o.status = 'SUCCESS'
+                   FROM payments_paymentorder o WHERE o.status = 'SUCCESS' AND o.top_up_of IS NULL
                   UNION ALL
                  SELECT o.seller_id, r.currency, r.fee_minor - r.amount_minor, 0, 0
                    FROM payments_refund r JOIN payments_paymentorder o ON o.id = r.order_id
@@ -433,7 +438,8 @@ _CHECKS: dict[str, str] = {
     # What a buyer has is what came in, less what orders took, and what people corrected by hand.
     "stored_value_is_of_buyers": """
         SELECT 'account ' || a.code || ' holds ' || b.credits - b.debits || ', refunds and orders explain '
-               || coalesce(x.refunded, 0) - coalesce(p.paid, 0) || ', other movements ' || coalesce(y.other, 0)
+               || coalesce(u.added, 0) + coalesce(x.refunded, 0) - coalesce(p.paid, 0) || ', other movements '
+               || coalesce(y.other, 0)
           FROM ledger_account a
           JOIN ledger_balance b ON b.account_id = a.id
           LEFT JOIN (SELECT r.book_id, 'buyer:' || $KEEPER || ':stored:' || r.currency AS code,
@@ -441,6 +447,10 @@ _CHECKS: dict[str, str] = {
                        FROM payments_refund r
                       WHERE r.stored_value_of IS NOT NULL AND r.status = 'succeeded' GROUP BY 1, 2) x
             ON x.book_id = a.book_id AND x.code = a.code
+          LEFT JOIN (SELECT o.book_id, 'buyer:' || $PAYER || ':stored:' || o.currency AS code,
+                            sum(o.captured_minor) AS added
+                       FROM payments_paymentorder o WHERE o.top_up_of IS NOT NULL GROUP BY 1, 2) u
+            ON u.book_id = a.book_id AND u.code = a.code
           LEFT JOIN (SELECT c.book_id, 'buyer:' || $BUYER || ':stored:' || c.currency AS code,
                             sum(c.captured_minor) AS paid
                        FROM payments_charge c WHERE c.stored_value_of IS NOT NULL GROUP BY 1, 2) p
@@ -448,10 +458,11 @@ _CHECKS: dict[str, str] = {
           LEFT JOIN (SELECT e.account_id, sum(CASE e.side WHEN 'C' THEN e.amount ELSE -e.amount END) AS other
                        FROM ledger_account s JOIN ledger_entry e ON e.account_id = s.id
                        JOIN ledger_transaction t ON t.id = e.transaction_id
-                      WHERE s.code LIKE 'buyer:%' AND t.kind NOT IN ('stored_pay', 'stored_refund')
+                      WHERE s.code LIKE 'buyer:%' AND t.kind NOT IN ('stored_top_up', 'stored_pay', 'stored_refund')
                       GROUP BY e.account_id) y ON y.account_id = a.id
          WHERE a.code LIKE 'buyer:%:stored:%'
-           AND b.credits - b.debits <> coalesce(x.refunded, 0) - coalesce(p.paid, 0) + coalesce(y.other, 0)""",
+           AND b.credits - b.debits <> coalesce(u.added, 0) + coalesce(x.refunded, 0) - coalesce(p.paid, 0)
+                                        + coalesce(y.other, 0)""",
     "wallet_has_its_accounts": """
         SELECT 'wallet ' || w.id || ' has ' || count(a.id) || ' of 5 accounts'
           FROM ($WALLET_ACCOUNTS) w

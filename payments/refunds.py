@@ -77,6 +77,8 @@ def left_of(order: PaymentOrder) -> int:
 def _request(batch: Batch, order: PaymentOrder, wanted: Wanted) -> Refund:
     if order.status != PaymentOrder.Status.SUCCESS:
         raise InvalidState("payment_order_not_paid", f"The order is {order.status}: only what was paid can go back.")
+    if order.top_up_of_id is not None:
+        raise InvalidState("top_up_not_refundable", "The buyer has this money as stored value: it may be spent.")
     left = left_of(order)
     amount = left if wanted.amount_minor is None else wanted.amount_minor
     if amount > left or left == 0:

@@ -46,10 +46,12 @@ def pay(event_id: int, *, now: datetime) -> None:
 
 def _check(batch: Batch, event_id: int) -> tuple[Buyer, list[Charge]]:
     event = batch.events[event_id]
-    buyers.check_on(batch.terms_of(event_id).stored_value)
+    buyers.check_on(on=batch.terms_of(event_id).stored_value)
     charges = processing.startable(batch, event_id)
     if any(charge.status != Charge.Status.NEW or charge.psp_id for charge in charges):
         raise InvalidState("stored_value_not_possible", "The payment is registered at the PSP.")
+    if any(order.top_up_of_id is not None for order in batch.orders_of_event(event_id)):
+        raise InvalidState("stored_value_not_possible", "Stored value does not pay for itself.")
     if event.capture == PaymentEvent.Capture.MANUAL:
         raise InvalidState(
             "stored_value_not_possible", "Stored value is taken at once; this payment holds money first."

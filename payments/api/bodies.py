@@ -273,6 +273,17 @@ class Deliver(Body):
     """Nothing to say."""
 
 
+class NewTopUp(Body):
+    """A buyer pays in: with a token at once, without one on the hosted page."""
+
+    checkout_id: Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(_printable)]
+    currency: Currency
+    amount: Amount
+    payment_method: PaymentMethod | None = None
+    return_url: WebAddress = ""
+    metadata: Metadata = Field(default_factory=dict)
+
+
 class NewRefund(Body):
     """Money of one order goes back: `amount` of it, or all that is left."""
 

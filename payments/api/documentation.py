@@ -147,6 +147,9 @@ CREATE_REFUND: Final = _operation(
     "create_refund", "Refund an order", answers.Refund, status=201, body=bodies.NewRefund, keyed=True
 )
 GET_REFUND: Final = _operation("get_refund", "Read a refund", answers.Refund)
+CREATE_TOP_UP: Final = _operation(
+    "create_top_up", "Let a buyer pay in", answers.Payment, status=201, body=bodies.NewTopUp, keyed=True
+)
 GET_STORED_VALUE: Final = _operation("get_stored_value", "What a buyer keeps with the merchant", answers.StoredValue)
 LIST_SELLERS: Final = _operation("list_sellers", "List sellers", answers.Sellers, query=bodies.SellersPage)
 CREATE_SELLER: Final = _operation(

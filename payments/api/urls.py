@@ -49,6 +49,7 @@ urlpatterns = [
     path("refunds", refunds.Refunds.as_view()),
     path("refunds/<str:refund_id>", refunds.Refund.as_view()),
     path("buyers/<str:buyer_id>/stored-value", stored_value.BuyerStoredValue.as_view()),
+    path("buyers/<str:buyer_id>/top-ups", stored_value.TopUps.as_view()),
     path("sellers", sellers.Sellers.as_view()),
     path("sellers/<str:seller_id>", sellers.Seller.as_view()),
     path("sellers/<str:seller_id>/kyc", seller_changes.Kyc.as_view()),

@@ -193,9 +193,12 @@ def _succeeded(batch: Batch, charge: Charge, snapshot: Snapshot) -> None:
             continue
         order.fee_minor = fees.fee_of_capture(order.fee_minor, order.amount_minor, captured)
         order.succeeded(captured, batch.now)
-        order.release_due_at = batch.terms_of(order.event_id).release_after_capture(batch.now)
         order.method_details = charge.method_details
         batch.touch(order)
+        if order.top_up_of_id is not None:
+            _top_up(batch, charge, order)
+            continue
+        order.release_due_at = batch.terms_of(order.event_id).release_after_capture(batch.now)
         batch.movements.append(
             movements.settle_charge(
                 batch.heading(order.book_id, public_id("ord", order.public_id), order.currency_id),
@@ -205,6 +208,21 @@ def _succeeded(batch: Batch, charge: Charge, snapshot: Snapshot) -> None:
                 fee=order.fee_minor,
             )
         )
+
+
+def _top_up(batch: Batch, charge: Charge, order: PaymentOrder) -> None:
+    """Book captured money as a buyer's stored value: nothing of it is a seller's, so nothing is pending."""
+    assert order.top_up_of_id is not None
+    order.pending_minor = 0
+    batch.movements.append(
+        movements.stored_top_up(
+            batch.heading(order.book_id, public_id("ord", order.public_id), order.currency_id),
+            psp_account=charge.psp_account.code,
+            buyer=order.top_up_of_id,
+            seller=batch.sellers[order.seller_id],
+            amount=order.captured_minor,
+        )
+    )
 
 
 def _captured_per_order(charge: Charge, orders: list[PaymentOrder]) -> list[int]:

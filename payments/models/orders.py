@@ -274,6 +274,17 @@ class PaymentOrder(Machine):
     # What of this order is in the seller's pending account: all such parts together are that account's balance.
     pending_minor = models.BigIntegerField(db_default=0)
     capture_requested_minor = models.BigIntegerField(null=True)
+    # The buyer who pays in: the money becomes stored value, not a sale of the house seller.
+    top_up_of = models.ForeignKey(
+        Buyer,
+        models.PROTECT,
+        to_field="public_id",
+        db_column="top_up_of",
+        null=True,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+    )
     description = models.CharField(max_length=500, blank=True)
     metadata = models.JSONField()
     failure = models.JSONField(null=True)
@@ -313,6 +324,10 @@ class PaymentOrder(Machine):
                 condition=Q(pending_minor=0)
                 | Q(pending_minor__gt=0, pending_minor__lte=F("captured_minor") - F("fee_minor")),
                 name="pending_is_within_the_sellers_share",
+            ),
+            models.CheckConstraint(
+                condition=Q(top_up_of__isnull=True) | Q(fee_minor=0, pending_minor=0, refunded_minor=0),
+                name="top_up_is_no_sale",
             ),
             models.CheckConstraint(condition=Q(disputed_minor__gte=0), name="disputed_is_not_negative"),
             models.CheckConstraint(

@@ -10,8 +10,9 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 
 from config import seam
-from payments import buyers, cancellations, invariants, processing, refunds, releases, stored_value
+from payments import buyers, cancellations, invariants, processing, refunds, releases, stored_value, top_ups
 from payments.errors import InvalidState, PaymentsError, Unprocessable
+from payments.intake import NewOrder
 from payments.models import Buyer, Charge, OutboxMessage, PaymentEvent, PaymentOrder, PspOperation, Refund
 from payments.refunds import Wanted
 from payments.timeline import timeline
@@ -309,3 +310,65 @@ def test_the_database_keeps_psp_and_stored_value_apart(shop: Shop, statement: st
     with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(statement)
     assert invariants.check().violations == []
+
+
+def pay_in(shop: Shop, amount: int, **changes: Any) -> PaymentEvent:
+    """Let a buyer pay in by card; return the payment."""
+    terms(shop, stored_value=True)
+    caller = shop.caller()
+    order = NewOrder(top_ups.house(caller), amount, "", "Stored value", {})
+    payment = shop.new_payment(caller, [amount], orders=(order,), **changes)
+    assert top_ups.accept(caller, payment, now=seam.now()).outcome == "created"
+    return PaymentEvent.objects.get(checkout_id=payment.checkout_id)
+
+
+def test_what_a_buyer_pays_in_is_stored_value_when_it_was_captured_and_bears_no_fee(shop: Shop) -> None:
+    event = pay_in(shop, 5000)
+    assert has(shop) == {}
+    shop.settle_down()
+    event.refresh_from_db()
+    (order,) = shop.orders(event)
+    assert (event.status, order.fee_minor, order.pending_minor) == ("succeeded", 0, 0)
+    assert has(shop) == {"EUR": 5000}
+    assert [kind for kind, _ in shop.journals()] == ["stored_top_up"]
+    sound(shop)
+    deliver(order)
+    bought = cart(shop, 1999, 501)
+    stored_value.pay(bought.pk, now=seam.now())
+    assert has(shop) == {"EUR": 2500}
+    sound(shop)
+
+
+def test_a_declined_top_up_gives_nothing_and_another_token_tries_again(shop: Shop) -> None:
+    event = pay_in(shop, 5000, token="pm_card_chargeDeclined")
+    shop.settle_down()
+    assert has(shop) == {}
+    processing.process(event.pk, "pm_card_visa", now=seam.now())
+    shop.settle_down()
+    assert has(shop) == {"EUR": 5000}
+    sound(shop)
+
+
+def test_a_top_up_is_neither_refunded_nor_paid_with_stored_value(shop: Shop) -> None:
+    event, unpaid = pay_in(shop, 5000), pay_in(shop, 700, token="")
+    shop.settle_down()
+    before = everything(shop)
+    with pytest.raises(InvalidState) as refused:
+        refunds.request(event.pk, Wanted(shop.orders(event)[0].pk), now=seam.now())
+    assert refused.value.code == "top_up_not_refundable"
+    with pytest.raises(InvalidState) as refused:
+        stored_value.pay(unpaid.pk, now=seam.now())
+    assert refused.value.code == "stored_value_not_possible"
+    assert everything(shop) == before
+
+
+def test_a_disputed_top_up_is_borne_by_the_house_and_not_by_the_buyer(shop: Shop) -> None:
+    event = pay_in(shop, 5000)
+    shop.settle_down()
+    shop.psp.advance(60)
+    shop.psp.control("disputes", payment_intent=Charge.objects.get(event=event).psp_id)
+    shop.notify()
+    shop.settle_down()
+    assert has(shop) == {"EUR": 5000}
+    assert any(code.endswith(":debt:EUR") and amount == 5000 for code, amount in shop.balances().items())
+    sound(shop)

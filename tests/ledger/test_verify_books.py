@@ -14,7 +14,8 @@ from django.core.management import call_command
 from django.db import connection, transaction
 
 from config import seam
-from payments import cancellations, captures, invariants, payouts, refunds, releases, reserves, stored_value
+from payments import cancellations, captures, invariants, payouts, refunds, releases, reserves, stored_value, top_ups
+from payments.intake import NewOrder
 from payments.models import Charge, Dispute, MerchantBook, PspOperation, Refund, Seller
 from payments.refunds import Wanted
 from tests.market import Market
@@ -93,6 +94,9 @@ def give_money_back(shop: Shop) -> None:
 def _keep(shop: Shop) -> None:
     """Let a buyer keep a refund, pay an order with it, and get a part of that back."""
     MerchantBook.objects.filter(pk=shop.tenant.book.pk).update(stored_value=True)
+    caller = shop.caller()
+    order = NewOrder(top_ups.house(caller), 5000, "", "Stored value", {})
+    top_ups.accept(caller, shop.new_payment(caller, [5000], orders=(order,)), now=seam.now())
     sold = shop.buy(600)
     shop.work()
     refunds.request(sold.pk, Wanted(shop.orders(sold)[0].pk, to_stored_value=True), now=seam.now())
@@ -116,7 +120,7 @@ def test_a_sound_story_verifies(story: Shop) -> None:
     report = json.loads(printed)
     assert (code, report["ok"], report["violations"]) == (0, True, [])
     checked = report["checked"]
-    assert (checked["payments"], checked["orders"], checked["transactions"]) == (19, 25, 58)
+    assert (checked["payments"], checked["orders"], checked["transactions"]) == (20, 26, 59)
     assert (checked["disputes"], checked["refunds"]) == (3, 7)
     assert checked["checks"] >= 33
     code, printed = verify()
@@ -176,6 +180,7 @@ CORRUPTIONS: dict[str, list[str]] = {
         "UPDATE ledger_transaction SET kind = 'settle_charge' WHERE kind = 'stored_pay'",
         "UPDATE ledger_account SET code = 'x' || code WHERE code LIKE 'buyer:%'",
         "UPDATE payments_charge SET stored_value_of = NULL WHERE stored_value_of IS NOT NULL",
+        "UPDATE payments_paymentorder SET top_up_of = NULL WHERE top_up_of IS NOT NULL",
         "UPDATE ledger_account SET code = 'x' || code WHERE code LIKE 'seller:%:pending:%'",
         "UPDATE ledger_account SET code = 'x' || code WHERE code LIKE 'fees:%'",
     ],
@@ -371,6 +376,8 @@ CORRUPTIONS: dict[str, list[str]] = {
     ],
     "open_dispute_is_watched": ["UPDATE payments_dispute SET due_at = NULL"],
     "stored_value_is_of_buyers": [
+        "UPDATE payments_paymentorder SET top_up_of = NULL WHERE top_up_of IS NOT NULL",
+        "UPDATE payments_paymentorder SET captured_minor = captured_minor - 1 WHERE top_up_of IS NOT NULL",
         "UPDATE payments_charge SET captured_minor = captured_minor - 1 WHERE stored_value_of IS NOT NULL",
         "UPDATE payments_charge SET stored_value_of = NULL WHERE stored_value_of IS NOT NULL",
         "UPDATE payments_refund SET stored_value_of = NULL WHERE stored_value_of IS NOT NULL",

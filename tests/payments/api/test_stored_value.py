@@ -12,7 +12,7 @@ from config import seam
 from ledger.ids import public_id
 from payments import buyers
 from payments.api import answers
-from payments.models import ApiKey, MerchantBook, PaymentEvent
+from payments.models import ApiKey, MerchantBook, PaymentEvent, PaymentOrder
 from tests.factories import Tenant
 from tests.payments.api.conftest import Api, content, fields, problem
 from wallet import movements
@@ -144,3 +144,42 @@ def test_another_merchants_buyer_of_the_same_name_has_nothing(
     assert content(api.get("buyers/nobody/stored-value"), 200)["balances"] == []
     problem(Api(other.key).post(f"payments/{unpaid['id']}/process", STORED), 404, "not_found")
     assert json.loads(api.get("buyers/u-1/stored-value").content)["balances"] == [{"currency": "EUR", "amount": "1.00"}]
+
+
+TOP_UP = {"checkout_id": "in-1", "currency": "EUR", "amount": "50.00", "payment_method": {"token": "pm_card_visa"}}
+
+
+def test_a_top_up_is_a_payment_without_a_fee_and_taken_in_once(api: Api, shop: Tenant) -> None:
+    content(switch(api, shop), 200)
+    first = api.post("buyers/u-1/top-ups", TOP_UP, idempotency_key="t")
+    made = content(first, 201)
+    answers.Payment.model_validate(made)
+    assert (made["status"], made["amount"], made["buyer"]) == ("processing", "50.00", {"id": "u-1"})
+    assert made["payment_orders"][0]["platform_fee"] == "0.00"
+    again = api.post("buyers/u-1/top-ups", TOP_UP, idempotency_key="t")
+    assert (again.content, again["Idempotency-Replayed"]) == (first.content, "true")
+    assert content(api.post("buyers/u-1/top-ups", TOP_UP), 200)["id"] == made["id"]
+    (order,) = PaymentOrder.objects.all()
+    assert order.top_up_of is not None
+    assert order.top_up_of.external_id == "u-1"
+
+
+def test_a_top_up_that_cannot_be_leaves_nothing(api: Api, shop: Tenant, nothing_stored: Block) -> None:
+    with nothing_stored():
+        problem(api.post("buyers/u-1/top-ups", TOP_UP), 409, "stored_value_off")
+    content(switch(api, shop), 200)
+    with nothing_stored():
+        for change in (
+            {"amount": "0"},
+            {"amount": "1.999"},
+            {"currency": "XXX"},
+            {"seller": "ann"},
+            {"checkout_id": ""},
+        ):
+            problem(api.post("buyers/u-1/top-ups", TOP_UP | change), 400, "invalid_request")
+        problem(api.post("buyers/u-1/top-ups", TOP_UP, idempotency_key=None), 400, "idempotency_key_missing")
+    content(api.post("buyers/u-1/top-ups", TOP_UP, idempotency_key="t"), 201)
+    with nothing_stored():
+        problem(api.post("buyers/u-2/top-ups", TOP_UP), 409, "checkout_id_conflict")
+        problem(api.post("buyers/u-1/top-ups", TOP_UP | {"amount": "51.00"}), 409, "checkout_id_conflict")
+        problem(api.post("buyers/u-2/top-ups", TOP_UP, idempotency_key="t"), 422, "idempotency_key_reused")
