@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from django.db import DatabaseError, connection
 from django.db.backends.utils import CursorWrapper
+from psycopg.types.numeric import Int8
 
 from config import seam
 from ledger import arrays
@@ -112,10 +113,11 @@ def post(journals: Sequence[Journal], *, now: datetime, receipt: bool = False) -
         return []
     _check_call(journals)
     distinct = _distinct(journals)
-    packed = _packed(list(distinct.values()), now)
+    unique = list(distinct.values())
+    statement, parameters = (_POST_ONE, _one(unique[0], now)) if len(unique) == 1 else (_POST, _packed(unique, now))
     try:
         with _cursor() as cursor:
-            cursor.execute(_POST, [*packed, receipt])
+            cursor.execute(statement, [*parameters, receipt])
             rows = cursor.fetchall()
     except DatabaseError as error:
         raise refusal(error) from error
@@ -193,6 +195,10 @@ _POST = (
     "SELECT transaction_id, outcome = 'created', balances "  # noqa: S608 - our own text
     f"FROM ledger_post({_PACKED}, %s) ORDER BY ord"
 )
+_POST_ONE = (
+    "SELECT transaction_id, outcome = 'created', balances FROM ledger_post_one("
+    "%s, %s, %s, %s, %s, %s::timestamptz, %s::timestamptz, %s::timestamptz, %s, %s, %s::jsonb, %s, %s, %s, %s, %s, %s)"
+)
 _POST_EACH = (
     "SELECT outcome, transaction_id, balances, code, detail "  # noqa: S608 - our own text
     f"FROM ledger_post_each({_PACKED}, %s, %s) ORDER BY ord"
@@ -204,6 +210,32 @@ def _cursor() -> CursorWrapper:
     database: Any = connection
     cursor: CursorWrapper = database.prepared_cursor()
     return cursor
+
+
+def _one(journal: Journal, now: datetime) -> list[Any]:
+    """Return the parameters of `_POST_ONE`. Numbers say their size: a statement is kept by types."""
+    return [
+        seam.new_uuid(),
+        Int8(journal.book_id),
+        str(journal.kind),
+        journal.reference,
+        journal.request_hash(),
+        None if journal.effective_at == now else journal.effective_at,
+        journal.occurred_at,
+        now,
+        journal.actor,
+        journal.memo,
+        _document(journal),
+        None if journal.reverses_id is None else Int8(journal.reverses_id),
+        arrays.bigints([leg.account_id for leg in journal.legs]),
+        arrays.texts([leg.currency for leg in journal.legs]),
+        arrays.texts([leg.side for leg in journal.legs]),
+        arrays.bigints([leg.amount for leg in journal.legs]),
+    ]
+
+
+def _document(journal: Journal) -> str:
+    return json.dumps(dict(journal.metadata)) if journal.metadata else "{}"
 
 
 def _packed(journals: Sequence[Journal], now: datetime) -> list[Any]:
@@ -220,7 +252,7 @@ def _packed(journals: Sequence[Journal], now: datetime) -> list[Any]:
         now,
         arrays.texts([journal.actor for journal in journals]),
         arrays.texts([journal.memo for journal in journals]),
-        arrays.documents([json.dumps(dict(journal.metadata)) if journal.metadata else "{}" for journal in journals]),
+        arrays.documents([_document(journal) for journal in journals]),
         arrays.bigints_or_nulls([journal.reverses_id for journal in journals]),
         arrays.ints([position for position, _ in legs]),
         arrays.bigints([leg.account_id for _, leg in legs]),

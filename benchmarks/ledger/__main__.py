@@ -19,7 +19,7 @@ from benchmarks.ledger.shapes import CORES, Shapes
 
 FLUSH_MICROSECONDS = 1000
 MEASURED = (
-    "uniform and checkout: one call of ledger_post for each posting, 8 pgbench clients, prepared.",
+    "uniform and checkout: one call of ledger_post_one for each posting, 8 pgbench clients, prepared.",
     "bulk: arrays packed in binary form before the clock starts; measured is the call, not the packing.",
     "python: ledger.posting.post in an atomic block, packing included, one process a core; hordak likewise.",
 )

@@ -1,6 +1,6 @@
-"""The call of `ledger_post`, for pgbench and as binary arrays: the one place that knows its parameters.
+"""The calls that post: of `ledger_post_one` for pgbench, of `ledger_post` as binary arrays. The one place that knows them.
 
-The parameters are asked of the database by name, so that a new one with a default value here needs one line.
+The parameters of the latter are asked of the database by name, so that a new one with a default value here needs one line.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def _call(names: Sequence[str], varying: dict[str, str], **common: int) -> str:
     return "SELECT outcome FROM ledger_post(" + ", ".join(given) + ")"
 
 
-def pgbench_script(names: Sequence[str], book: Book, shape: str) -> str:
+def pgbench_script(book: Book, shape: str) -> str:
     """Return the script of one posting: `uniform` from seller to seller, or `checkout` over two hot accounts.
 
     `:n` counts up in each client, from a number that the caller sets: references and public ids grow with time, as
@@ -94,17 +94,13 @@ def pgbench_script(names: Sequence[str], book: Book, shape: str) -> str:
         picks = f"\\set a random({book.low}, {book.high})\n"
         accounts, sides = f"{book.clearing}, :a, {book.fees}", "'D', 'C', 'C'"
         amounts, legs = f"{AMOUNT}, {AMOUNT - FEE}, {FEE}", 3
-    varying = {
-        "p_public_id": "ARRAY[(:n::text || :x::text)::uuid]",
-        "p_reference": f"ARRAY['{KIND}-' || :n::text || '-' || :client_id::text]",
-        "p_request_hash": f"ARRAY['{HASH}'::bytea]",
-        "p_leg_txn": f"array_fill(1, ARRAY[{legs}])",
-        "p_leg_account": f"ARRAY[{accounts}]::bigint[]",
-        "p_leg_side": f"ARRAY[{sides}]",
-        "p_leg_amount": f"ARRAY[{amounts}]::bigint[]",
-    }
-    drawn = "\\set n :n + 1\n\\set x random(1000000000000000, 9999999999999999)\n"
-    return picks + drawn + _call(names, varying, book=book.id, n=1, legs=legs) + ";\n"
+    currencies = ", ".join([f"'{CURRENCY}'"] * legs)
+    call = (
+        f"SELECT outcome FROM ledger_post_one((:n::text || :x::text)::uuid, {book.id}, '{KIND}',"
+        f" '{KIND}-' || :n::text || '-' || :client_id::text, '{HASH}', NULL, NULL, now(), 'benchmark', '', '{{}}', NULL,"
+        f" ARRAY[{accounts}]::bigint[], ARRAY[{currencies}], ARRAY[{sides}], ARRAY[{amounts}]::bigint[], false);\n"
+    )
+    return picks + "\\set n :n + 1\n\\set x random(1000000000000000, 9999999999999999)\n" + call
 
 
 def bulk_statement(names: Sequence[str], book: Book, size: int, *, dated: bool = False) -> str:

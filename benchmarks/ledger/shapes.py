@@ -40,8 +40,7 @@ class Shapes:
         return self._pgbench("checkout", seconds)
 
     def _pgbench(self, shape: str, seconds: float) -> load.Result:
-        with self.server.connect() as database:
-            script = calls.pgbench_script(calls.parameters(database), self.book, shape)
+        script = calls.pgbench_script(self.book, shape)
         return load.pgbench(self.server.url(role="florin_app"), script, seconds, self.first())
 
     def bulk(self, size: int, seconds: float) -> load.Result:

@@ -176,6 +176,7 @@ def test_the_rights_of_the_runtime_role_are_exactly_these(db: None, superuser: p
         "ledger_open_accounts",
         "ledger_post",
         "ledger_post_each",
+        "ledger_post_one",
         "ledger_record_full_check",
         "ledger_soft_close",
     ]
@@ -304,6 +305,18 @@ def test_the_posting_function_believes_nothing(names: dict[str, int], clone: Clo
     fails(clone.app_url, sqlstate, statement)
 
 
+@pytest.mark.parametrize("lie", [lie for lie in LIES if not lie.endswith("of nobody")])
+def test_posting_one_believes_nothing_either(names: dict[str, int], clone: Clone, lie: str) -> None:
+    _, accounts, sides, amounts, sqlstate = LIES[lie]
+    statement = (
+        "SELECT * FROM ledger_post_one(gen_random_uuid(), {book}, 'settle_charge', 'lie', '\\x00', now(), NULL, now(),"
+        f" 'attacker', '', '{{{{}}}}', NULL, {accounts}::bigint[],"
+        f" array_fill('EUR'::text, ARRAY[coalesce(cardinality({accounts}::bigint[]), 0)]),"
+        f" {sides}::text[], {amounts}::bigint[], false)"
+    ).format(**names)
+    fails(clone.app_url, sqlstate, statement)
+
+
 # --- the owner of the schema -----------------------------------------------------------------------------------
 
 HEAD = (
@@ -370,6 +383,16 @@ OWNER_ATTACKS: dict[str, tuple[str, list[str]]] = {
     "one leg of two": ("FL003", [together(head(2), entries("cash D 5"))]),
     "more legs than said": ("FL003", [together(head(2), entries(*PAIR, "cash D 5", "fees C 5"))]),
     "fewer legs than said": ("FL003", [together(head(4), entries(*PAIR))]),
+    "the first leg of one transaction, the second of another": (
+        "FL003",
+        [
+            together(
+                head(),
+                head(reference="raw2").replace("900001", "900002"),
+                entries("cash D 5") + ", " + entries("fees C 5", first=2, transaction="900002").removeprefix(ENTRIES),
+            )
+        ],
+    ),
     "legs with a gap": ("FL003", [together(head(2), entries(*PAIR, first=2))]),
     "header without entries": ("FL003", [head()]),
     "legs without a header": ("FL003", [entries(*PAIR)]),
@@ -536,6 +559,15 @@ def test_what_the_attacks_start_from_is_accepted(names: dict[str, int], clone: C
         attacker.execute(
             together(head(3), MOVE_ANN.format(n=3), entries("cash D 5", "ann C 3 2 903", "fees C 2")).format(**names)
         )
+        attacker.commit()
+    assert invariants.violations() == []
+
+
+def test_legs_in_any_order_are_accepted(names: dict[str, int], clone: Clone) -> None:
+    """The short way of the guards wants the legs in order; what goes past it is judged by the whole check."""
+    rows = [entries(line, first=leg).removeprefix(ENTRIES) for leg, line in enumerate(("cash D 5", "fees C 5"), 1)]
+    with attack(clone.owner_url) as attacker:
+        attacker.execute(together(head(), ENTRIES + ", ".join(reversed(rows))).format(**names))
         attacker.commit()
     assert invariants.violations() == []
 
