@@ -1,6 +1,6 @@
-"""The calls that post: of `ledger_post_one` for pgbench, of `ledger_post` as binary arrays. The one place that knows them.
+"""The calls that post: `ledger_post_one` for pgbench, `ledger_post` with binary arrays. The one place that knows them.
 
-The parameters of the latter are asked of the database by name, so that a new one with a default value here needs one line.
+The parameters of the latter are asked of the database by name: a new one with a default value here needs one line.
 """
 
 from __future__ import annotations
@@ -97,7 +97,8 @@ def pgbench_script(book: Book, shape: str) -> str:
     currencies = ", ".join([f"'{CURRENCY}'"] * legs)
     call = (
         f"SELECT outcome FROM ledger_post_one((:n::text || :x::text)::uuid, {book.id}, '{KIND}',"
-        f" '{KIND}-' || :n::text || '-' || :client_id::text, '{HASH}', NULL, NULL, now(), 'benchmark', '', '{{}}', NULL,"
+        f" '{KIND}-' || :n::text || '-' || :client_id::text, '{HASH}', NULL, NULL, now(),"
+        " 'benchmark', '', '{}', NULL,"
         f" ARRAY[{accounts}]::bigint[], ARRAY[{currencies}], ARRAY[{sides}], ARRAY[{amounts}]::bigint[], false);\n"
     )
     return picks + "\\set n :n + 1\n\\set x random(1000000000000000, 9999999999999999)\n" + call
