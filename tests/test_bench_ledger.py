@@ -20,6 +20,6 @@ def test_a_short_run_measures_every_shape_and_leaves_the_books_right() -> None:
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout.strip().splitlines()[-1])
     assert result["wrong"] == []
-    shapes = {"uniform", "checkout", "bulk_100", "python_one", "python_100", "tpc_b", "limit"}
+    shapes = {"uniform", "uniform_kept", "checkout", "bulk_100", "python_one", "python_100", "tpc_b", "limit"}
     assert shapes <= set(result["rates"])
     assert "(b) checkout / (a) uniform" in result["ratios"]

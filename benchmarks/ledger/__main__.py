@@ -12,7 +12,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from benchmarks.ledger import anchors, books, hordak, report
+from benchmarks.ledger import anchors, books, hordak, report, upkeep
 from benchmarks.ledger.history import measured as measure_history
 from benchmarks.ledger.server import Server, started
 from benchmarks.ledger.shapes import CORES, Shapes
@@ -21,6 +21,7 @@ FLUSH_MICROSECONDS = 1000
 MEASURED = (
     "uniform and checkout: one call of ledger_post_one for each posting, 8 pgbench clients, prepared.",
     "bulk: arrays packed in binary form before the clock starts; measured is the call, not the packing.",
+    "uniform_kept: (a) again while another process seals and checks what is posted, once a second.",
     "python: ledger.posting.post in an atomic block, packing included, one process a core; hordak likewise.",
 )
 
@@ -78,6 +79,7 @@ def _run(server: Server, options: argparse.Namespace) -> dict[str, object]:
             server.settle(hordak.DATABASE)
             figures.note("hordak", hordak.transfers(server, interpreter, accounts, seconds, CORES))
         measure("python_100", partial(shapes.python, 100))
+        upkeep.measured(shapes, seconds, fully=number == options.rounds - 1)
         if options.pgledger:
             for name, hot in (("pgledger", False), ("pgledger_hot", True)):
                 server.settle(anchors.PGLEDGER)

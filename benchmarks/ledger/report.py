@@ -16,6 +16,7 @@ RATIOS: tuple[tuple[str, str, str, float | None, float | None], ...] = (
     ("(c) bulk 100 / TPC-B", "bulk_100", "tpc_b", 3.5, 7.0),
     ("(c) bulk 1000 / TPC-B", "bulk_1000", "tpc_b", None, None),
     ("(a) uniform / unguarded limit", "uniform", "limit", None, None),
+    ("(a) with sealing and checking beside / without", "uniform_kept", "uniform", 0.9, None),
     ("Python, one at a time / hordak", "python_one", "hordak", 5.0, 8.0),
     ("Python, bulk 100 / hordak", "python_100", "hordak", 25.0, 50.0),
     ("(a) uniform / pgledger uniform", "uniform", "pgledger", 3.5, 5.0),
