@@ -6,6 +6,6 @@ from ledger.sql import load
 
 
 class Migration(migrations.Migration):
-    dependencies = [("ledger", "0011_instants")]
+    dependencies = [("ledger", "0012_walks")]
 
-    operations = [migrations.RunSQL(load(f"0012/{name}")) for name in ("guards", "posting", "grants")]
+    operations = [migrations.RunSQL(load(f"0013/{name}")) for name in ("guards", "posting", "grants")]
