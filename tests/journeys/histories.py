@@ -6,17 +6,15 @@ the executor; only the order of things is drawn. Each step is told as a sentence
 
 from __future__ import annotations
 
-import json
 import random
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
 
-import requests
 from django.db import ProgrammingError, connection
-from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -24,35 +22,27 @@ from config import seam
 from config.seam import Crash
 from ledger import invariants as ledger_invariants
 from payments import (
-    bank_accounts,
     cancellations,
-    destinations,
     executor,
     invariants,
-    notifications,
     payouts,
     refunds,
     releases,
-    reserves,
 )
 from payments.errors import InvalidState, Unprocessable
-from payments.models import Dispute, MerchantBook, PaymentOrder, Payout, Refund, Seller
+from payments.models import MerchantBook, Seller
 from payments.payouts import PayoutRequest
-from payments.psp import registry
 from payments.refunds import Wanted
 from tests.database import Clone
 from tests.faults.crashes import Boundaries, bury
+from tests.journeys.played_market import MAKER, PlayedMarket
 from tests.market import BOUNCING_IBAN, GOOD_IBAN, REFUSED_IBAN
 from tests.sandbox_process import SandboxPsp
-from tests.shop import open_shop
-from wallet import conversions, rates
+from wallet import conversions
 from wallet.conversions import Terms
 from wallet.errors import InsufficientAvailable, TooLittle
-from wallet.models import Wallet
-from wallet.rates import EcbFile
 
 CURRENCIES: Final = ("EUR", "JPY", "USD")
-MAKER: Final = "key:tests"
 CHECKER: Final = "user:checker"
 IBANS: Final = {
     GOOD_IBAN: "an account",
@@ -69,13 +59,18 @@ TOKENS: Final = {
     "pm_sandbox_delayed_success": "a direct debit",
     "pm_sandbox_late_success": "a direct debit that pays even when cancelled",
 }
+OPERATIONS: Final = (
+    "payment_intents.create",
+    "payment_intents.confirm",
+    "refunds.create",
+    "transfers.create",
+    "transfers.reversals.create",
+    "payouts.create",
+    "disputes.retrieve",
+)
 FAULTS: Final = ("drop_before", "reset_after", "500_before", "500_after", "html_502_after")
 # They compare with the clock: a history may leave work lying for hours, and catches up at its end.
 TIMED: Final = {"nothing_is_stuck", "unknown_is_resolved"}
-NEVER: Final = {"dead_operation", "dead_notification", "dispute_in_quarantine", "unknown_outcome"}
-OPEN_DISPUTES: Final = ("needs_response", "under_review", "warning_needs_response", "warning_under_review")
-MAX_EVENTS: Final = 2_000
-MAX_ROUNDS: Final = 40
 picks = st.integers(0, 63)
 
 
@@ -84,25 +79,13 @@ def pick[T](rows: Sequence[T], number: int) -> T:
     return rows[number % len(rows)]
 
 
-class Histories(RuleBasedStateMachine):
-    """One merchant with two sellers, and everything that can happen to its money."""
+class Histories(PlayedMarket, RuleBasedStateMachine):
+    """Everything that can happen to the money of one merchant with two sellers."""
 
-    def __init__(self, clone: Clone, psp: SandboxPsp, tell: Callable[[list[str]], None]) -> None:
-        super().__init__()
-        self.clone, self.psp, self.tell = clone, psp, tell
-        self.story: list[str] = []
-        psp.control("clock", reset=True)
-        self.shop = open_shop(clone, psp)
-        self.shop.reset_time()
-        self.heard: set[str] = set()
-        self.checkouts: list[int] = []
-        yesterday = seam.now().date() - timedelta(days=1)
-        rates.load(EcbFile(f"Date, USD, JPY, \n{yesterday}, 1.0850, 163.21, \n".encode()), now=seam.now())
-
-    def say(self, sentence: str) -> None:
-        """Tell a step."""
-        self.story.append(sentence)
-        note(f"{len(self.story)}. {sentence}")
+    def __init__(self, clone: Clone, psp: SandboxPsp, tell: Callable[[list[str], Counter[str]], None]) -> None:
+        RuleBasedStateMachine.__init__(self)
+        PlayedMarket.__init__(self, clone, psp)
+        self.tell = tell
 
     # --- the marketplace -------------------------------------------------------------------------------------------
 
@@ -111,12 +94,14 @@ class Histories(RuleBasedStateMachine):
         after_capture=st.sampled_from([None, 2]),
         reserve=st.sampled_from([0, 1500]),
         above=st.sampled_from([10**6, 1000]),
+        paid_in=st.sampled_from([None, "EUR"]),
     )
-    def open(self, policy: str, after_capture: int | None, reserve: int, above: int) -> None:
+    def open(self, policy: str, after_capture: int | None, reserve: int, above: int, paid_in: str | None) -> None:
         """Agree on terms."""
         MerchantBook.objects.filter(pk=self.shop.tenant.book.pk).update(
             refund_fee_policy=policy,
             release_days_after_capture=after_capture,
+            fx_margin_basis_points=100,
             payout_approval_above=dict.fromkeys(CURRENCIES, above),
         )
         Seller.objects.update(kyc_status=Seller.Kyc.VERIFIED)
@@ -126,10 +111,12 @@ class Histories(RuleBasedStateMachine):
         Seller.objects.filter(pk=self.shop.sellers[0].pk).update(
             reserve_basis_points=reserve, reserve_days=3 if reserve else 0
         )
+        Seller.objects.filter(pk=self.shop.sellers[1].pk).update(settlement_currency=paid_in)
         self.say(
             f"The fee of a refund: {policy}. Released {after_capture or 'no'} days after capture, or when delivered. "
             f"The first seller's reserve: {reserve / 100:g} percent. "
-            f"Payouts above {above} need an approval."
+            f"Payouts above {above} need an approval. "
+            f"The second seller is paid in {paid_in or 'what buyers pay'}."
         )
 
     @rule(
@@ -304,8 +291,7 @@ class Histories(RuleBasedStateMachine):
             self.shop.work()
         self.say(f"{len(chosen)} notifications come {times} times{', worked off' if done else ''}.")
 
-    @rule(operation=st.sampled_from(["payment_intents.create", "payment_intents.confirm", "refunds.create"]),
-          kind=st.sampled_from(FAULTS))  # fmt: skip
+    @rule(operation=st.sampled_from(OPERATIONS), kind=st.sampled_from(FAULTS))
     def break_psp(self, operation: str, kind: str) -> None:
         """Let the next call of a kind go wrong at the PSP."""
         self.psp.faults({"operation": operation, "kind": kind, "times": 1}, key=self.shop.psp_key)
@@ -359,138 +345,14 @@ class Histories(RuleBasedStateMachine):
         assert [found for found in invariants.check().violations if found.check not in TIMED] == []
 
     def teardown(self) -> None:
-        """Finish everything and compare with the PSP's books, unless the history failed already."""
+        """Finish everything and compare with the PSP's books, unless the history failed or was broken off already."""
         try:
             if sys.exception() is None:
                 self.finish()
+                self.tell([], self.booked())
         finally:
             if isinstance(sys.exception(), Exception):
-                self.tell(self.story)
+                self.tell(self.story, Counter())
             self.psp.clear_faults(self.shop.psp_key)
             connection.close()
             self.clone.empty()
-
-    def finish(self) -> None:
-        """Let everything arrive and be done; then our books and the PSP's are the same."""
-        self.say("In the end everything arrives and all work is done.")
-        self.psp.clear_faults(self.shop.psp_key)
-        self.psp.advance(3600)
-        self.psp.advance(10 * 24 * 3600)
-        for _ in range(MAX_ROUNDS):
-            self.store(self.events(), 1)
-            self.sweep()
-            if not self.waiting():
-                break
-            self.psp.advance(24 * 3600)
-            self.shop.pass_time(timedelta(minutes=20))
-        assert self.waiting() == []
-        found = invariants.check()
-        assert found.violations == []
-        assert [warning for warning in found.warnings if warning.check in NEVER] == []
-        self.shop.check()
-        self.compare()
-
-    def compare(self) -> None:
-        """Compare refunds and disputes with those of the PSP, one by one, and what is owed with what is on its way."""
-        theirs = self.shop.books()
-        rows = list(Refund.objects.all())
-        assert {row.psp_id: (row.amount_minor, row.status) for row in rows if row.psp_id} == {
-            refund["id"]: (refund["amount"], refund["status"]) for refund in theirs["refunds"]
-        }
-        assert not [row for row in rows if row.status == "pending"]
-        owed: dict[str, int] = {}
-        for row in rows:
-            if row.attention_at is not None:
-                owed[row.currency_id] = owed.get(row.currency_id, 0) + row.amount_minor
-        payable = {code.removeprefix("refund:payable:"): -sum_ for code, sum_ in self.shop.balances().items()
-                   if code.startswith("refund:payable:") and sum_}  # fmt: skip
-        assert payable == owed, "what is owed to buyers is what a person must decide"
-        ours = set(Dispute.objects.values_list("psp_id", "amount_minor"))
-        assert ours == {(dispute["id"], dispute["amount"]) for dispute in theirs["disputes"]}
-
-        paid_out = {"sent": "paid", "paid": "paid", "returned": "failed"}
-        assert {row.psp_id: (row.amount_minor, paid_out[row.status]) for row in self.payouts() if row.psp_id} == {
-            payout["id"]: (payout["amount"], payout["status"]) for payout in theirs["payouts"]
-        }
-        connected = {code.rpartition(":")[2]: sum_ for code, sum_ in self.shop.balances().items()
-                     if ":connected:" in code and sum_}  # fmt: skip
-        held: dict[str, int] = {}
-        for amounts in theirs["connected"].values():
-            for currency, parts in amounts.items():
-                held[currency.upper()] = held.get(currency.upper(), 0) + sum(parts.values())
-        assert connected == {currency: amount for currency, amount in held.items() if amount}
-
-    def waiting(self) -> list[str]:
-        """Return what is not over: work, and payouts under way."""
-        under_way = Payout.objects.filter(status__in=["sent", "failed"])
-        return [*self.shop.waiting(), *(f"payout {row.pk} {row.status}" for row in under_way)]
-
-    # --- looking ---------------------------------------------------------------------------------------------------
-
-    def sweep(self) -> None:
-        """Do what is due as the work loop does it, one call after the other."""
-        cancellations.expire_due(now=seam.now())
-        releases.release_due(now=seam.now())
-        reserves.free_due(now=seam.now())
-        self.shop.work()
-
-    def paid(self) -> list[PaymentOrder]:
-        """Return the paid orders, oldest first."""
-        return list(PaymentOrder.objects.filter(status="SUCCESS").order_by("pk"))
-
-    def name(self, order: PaymentOrder) -> str:
-        """Return what an order is called in the story."""
-        return f"order {order.position} of checkout {self.checkouts.index(order.event_id) + 1}"
-
-    def wallets(self, seller: int, number: int) -> list[Wallet]:
-        """Return one of a seller's wallets, if there is any."""
-        rows = list(Wallet.objects.filter(seller=self.shop.sellers[seller].public_id).order_by("pk"))
-        return [pick(rows, number)] if rows else []
-
-    def captured(self) -> list[dict[str, Any]]:
-        """Return the charges of the PSP whose money was taken, oldest first."""
-        return [charge for charge in self.shop.books()["charges"] if charge["captured"]]
-
-    def disputes(self) -> list[dict[str, Any]]:
-        """Return the disputes of the PSP that can be decided."""
-        return [row for row in self.shop.books()["disputes"] if row["status"] in (*OPEN_DISPUTES, "lost")]
-
-    def payouts(self) -> list[Payout]:
-        """Return the payouts that were asked for, oldest first."""
-        return list(Payout.objects.order_by("pk"))
-
-    def banked(self) -> list[dict[str, Any]]:
-        """Return the payouts of the PSP that a bank can still decide about."""
-        return [row for row in self.shop.books()["payouts"] if row["status"] in ("pending", "in_transit", "paid")]
-
-    def destination(self, seller: int, currency: str, iban: str) -> None:
-        """Give a seller a bank account for a currency."""
-        account = bank_accounts.iban(iban, "Ann Example")
-        destinations.put(self.shop.sellers[seller], account, currency=currency, actor=MAKER, now=seam.now())
-
-    def failing(self) -> list[dict[str, Any]]:
-        """Return the refunds of the PSP that can fail."""
-        return [row for row in self.shop.books()["refunds"] if row["status"] in ("pending", "succeeded")]
-
-    def events(self) -> list[dict[str, Any]]:
-        """Return all that the PSP has ever told, newest first."""
-        found: list[dict[str, Any]] = []
-        while len(found) < MAX_EVENTS:
-            after = {"starting_after": found[-1]["id"]} if found else {}
-            answer = requests.get(
-                f"{self.psp.url}/v1/events", params={"limit": 100, **after}, auth=(self.shop.psp_key, ""), timeout=30
-            ).json()
-            found.extend(answer["data"])
-            if not answer["has_more"]:
-                return found
-        raise AssertionError("the PSP tells too much")
-
-    def store(self, events: Iterable[dict[str, Any]], times: int) -> None:
-        """Take notifications in as the web process does."""
-        reader = registry.reader_for("stripe")
-        assert reader is not None
-        for body in events:
-            self.heard.add(body["id"])
-            ref = reader.parse(json.dumps(body).encode())
-            for _ in range(times):
-                notifications.store(self.shop.tenant.psp_account, ref, body, now=seam.now())

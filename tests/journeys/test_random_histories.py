@@ -11,6 +11,7 @@ A failure is told as a story: the shortest history that was found before it fail
 from __future__ import annotations
 
 import os
+from collections import Counter
 
 import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
@@ -31,9 +32,11 @@ TIMEOUT = 150 + HISTORIES * STEPS
 @pytest.mark.timeout(TIMEOUT)
 def test_the_books_hold_after_every_step_of_any_history(committed_db: Clone, sandbox_psp: SandboxPsp) -> None:
     shortest: list[str] = []
+    booked: Counter[str] = Counter()
 
-    def remember(story: list[str]) -> None:
-        if not shortest or len(story) <= len(shortest):
+    def remember(story: list[str], kinds: Counter[str]) -> None:
+        booked.update(kinds)
+        if story and (not shortest or len(story) <= len(shortest)):
             shortest[:] = story
 
     @seed(SEED)
@@ -58,3 +61,5 @@ def test_the_books_hold_after_every_step_of_any_history(committed_db: Clone, san
     except BaseException as failure:
         failure.add_note("\n".join([f"seed {SEED}:", *(f"{n}. {line}" for n, line in enumerate(shortest, 1))]))
         raise
+    print(f"booked: {dict(booked.most_common())}")
+    assert set(booked) >= {"settle_charge", "release", "request_refund", "open_dispute", "reserve_payout"}
