@@ -332,7 +332,7 @@ class Histories(PlayedMarket, RuleBasedStateMachine):
     @rule(minutes=st.sampled_from([1, 30, 600, 3000]))
     def wait(self, minutes: int) -> None:
         """Let time pass for us and for the PSP."""
-        self.shop.pass_time(timedelta(minutes=minutes))
+        self.pass_time(timedelta(minutes=minutes))
         self.psp.advance(minutes * 60)
         self.say(f"{minutes} minutes pass.")
 
@@ -351,8 +351,9 @@ class Histories(PlayedMarket, RuleBasedStateMachine):
                 self.finish()
                 self.tell([], self.booked())
         finally:
-            if isinstance(sys.exception(), Exception):
-                self.tell(self.story, Counter())
+            failure = sys.exception()
+            if isinstance(failure, Exception):
+                self.tell([*self.story, f"Then: {type(failure).__name__}: {failure}"], Counter())
             self.psp.clear_faults(self.shop.psp_key)
             connection.close()
             self.clone.empty()
