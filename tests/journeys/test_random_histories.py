@@ -21,9 +21,9 @@ from tests.database import Clone
 from tests.journeys.histories import Histories
 from tests.sandbox_process import SandboxPsp
 
-HISTORIES = int(os.environ.get("FLORIN_HISTORIES", "6"))
-STEPS = int(os.environ.get("FLORIN_HISTORY_STEPS", "16"))
-SEED = int(os.environ.get("FLORIN_HISTORY_SEED", "1"))
+HISTORIES = int(os.environ.get("FLORIN_HISTORIES", "8"))
+STEPS = int(os.environ.get("FLORIN_HISTORY_STEPS", "22"))
+SEED = int(os.environ.get("FLORIN_HISTORY_SEED", "3"))
 # Making a failing history shorter plays hundreds of others, which takes minutes.
 SHRINK = bool(os.environ.get("FLORIN_HISTORY_SHRINK"))
 # Long enough for all histories and for making a failing one shorter.
