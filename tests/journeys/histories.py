@@ -118,6 +118,9 @@ class Histories(PlayedMarket, RuleBasedStateMachine):
             f"Payouts above {above} need an approval. "
             f"The second seller is paid in {paid_in or 'what buyers pay'}."
         )
+        self.buy([3000, 2000], "USD", "single", "pm_card_bypassPending", done=True)
+        self.deliver(0)
+        self.deliver(1)
 
     @rule(
         amounts=st.lists(st.integers(100, 5000), min_size=1, max_size=3),

