@@ -37,7 +37,17 @@ def test_readiness_tells_the_lag_of_every_queue(browser: Client, db: None, setti
     settings.DOORBELLS = False
     content = json.loads(browser.get("/readyz").content)
     assert (content["status"], content["database"], content["broker"]) == ("ready", "up", "off")
-    assert set(content["queues"]) == {"operations", "notifications", "polls", "disputes", "expiries", "runs"}
+    assert set(content["queues"]) == {
+        "operations",
+        "notifications",
+        "polls",
+        "disputes",
+        "expiries",
+        "releases",
+        "reserves",
+        "conversions",
+        "runs",
+    }
 
 
 def test_without_the_broker_it_is_degraded_and_serves(browser: Client, db: None, settings: Any) -> None:
