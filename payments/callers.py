@@ -62,6 +62,11 @@ def hash_key(key: str) -> bytes:
     return hashlib.sha256(key.encode()).digest()
 
 
+def _can_be_stored(text: str) -> bool:
+    """Say whether the database can hold a text: JSON may escape half a character, and NUL."""
+    return "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
 def find_caller(key: str, *, seller_refs: Sequence[str] = (), now: datetime) -> Caller | None:
     """Return who holds `key`, and the sellers named by our id (`sel_...`) or the merchant's own id. One statement.
 
@@ -69,7 +74,7 @@ def find_caller(key: str, *, seller_refs: Sequence[str] = (), now: datetime) -> 
     in the caller's book are simply missing from `sellers`.
     """
     by_public_id = {ref: parsed for ref in seller_refs if (parsed := parse_public_id("sel", ref)) is not None}
-    external = [ref for ref in seller_refs if ref not in by_public_id]
+    external = [ref for ref in seller_refs if ref not in by_public_id and _can_be_stored(ref)]
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT * FROM payments_find_caller(%s, %s, %s::text[], %s::uuid[])",

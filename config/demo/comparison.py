@@ -14,8 +14,6 @@ from typing import Any
 
 from django.core.management import call_command
 
-from ledger import balances
-
 type Sums = dict[str, int]
 
 
@@ -57,6 +55,8 @@ class Comparison:
 
 def compare(book_id: int, psp_books: Mapping[str, Any]) -> Comparison:
     """Compare a book with the books of its PSP account."""
+    from ledger import balances  # a replay imports this before Django is set up
+
     accounts = balances.trial_balance(book_id)
     turnover: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     clearing: Sums = defaultdict(int)

@@ -139,9 +139,9 @@ def test_the_nightly_run_looks_at_everything_and_is_recorded(desk: Desk, superus
     verification.verify_new(now=NOW)
     assert not PayoutStop.objects.exists(), "it is behind the watermark"
     runs.schedule(now=NOW)
-    Run.objects.update(due_at=datetime(2020, 1, 1, tzinfo=UTC))
-    assert runs.work_off(now=NOW) == 1
-    run = Run.objects.get(kind="full_check")
+    Run.objects.filter(kind="full_check").update(due_at=datetime(2020, 1, 1, tzinfo=UTC))
+    assert runs.work_off(now=NOW) >= 1
+    run = Run.objects.get(kind="full_check", finished_at__isnull=False)
     assert (run.result["ok"], run.result["checked"]["transactions"]) == (False, 4)
     assert {"transaction_balances", "book_sums_to_zero"} <= {found["check"] for found in run.result["violations"]}
     kept = CheckRun.objects.get(kind="full")
