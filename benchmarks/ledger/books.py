@@ -43,6 +43,22 @@ def opened(server: Server, sellers: int) -> Book:
     return Book(book, low, high, clearing, fees)
 
 
+def pair_without_history(server: Server, book: int) -> tuple[int, int]:
+    """Open a recording and an authorizing account that nobody has posted to, and return them in this order.
+
+    An account's entries never go back in time: what is posted a while ago must not follow what was posted today.
+    """
+    with server.connect() as database:
+        rows = database.execute(
+            "SELECT account_id FROM ledger_open_accounts(%s::bigint[], %s, %s, %s, %s, %s::bigint[]) ORDER BY ord",
+            [
+                [book] * 2, ["psp:history", "seller:history:available:EUR"], ["asset", "liability"],
+                [CURRENCY] * 2, ["recording", "authorizing"], [None] * 2,
+            ],
+        ).fetchall()  # fmt: skip
+    return rows[0][0], rows[1][0]
+
+
 def count(server: Server) -> int:
     """Return how many transactions the books have."""
     with server.connect() as database:

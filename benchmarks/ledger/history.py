@@ -29,12 +29,13 @@ READING_SECONDS = 600
 
 def measured(shapes: Shapes, entries: int) -> None:
     """Fill both accounts with `entries` and note p50 and p99 of reading them, warm, through the product's functions."""
+    recording, authorizing = books.pair_without_history(shapes.server, shapes.book.id)
     shapes.server.settle("florin")
-    _fill(shapes, entries)
+    _fill(shapes, entries, recording, authorizing)
     with shapes.server.connect() as database:
         database.execute("VACUUM ANALYZE")
     shapes.server.settle("florin")
-    accounts = {"recording": shapes.book.clearing, "authorizing": shapes.book.low}
+    accounts = {"recording": recording, "authorizing": authorizing}
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.ledger.reading_client", json.dumps(accounts)],
         env=shapes.server.environment, cwd=ROOT, capture_output=True, text=True, timeout=READING_SECONDS, check=False,
@@ -46,8 +47,8 @@ def measured(shapes: Shapes, entries: int) -> None:
     shapes.wrong += [f"history: {one['check']}: {one['detail']}" for one in books.violations(shapes.server)]
 
 
-def _fill(shapes: Shapes, entries: int) -> None:
-    """Post `entries` transactions from the clearing account to the first wallet, the oldest first."""
+def _fill(shapes: Shapes, entries: int, recording: int, authorizing: int) -> None:
+    """Post `entries` transactions from one account to the other, the oldest first."""
     book, size = shapes.book, IN_A_CALL
     started = time.perf_counter()
     with psycopg.connect(shapes.server.url(role="florin_app"), autocommit=True) as connection:
@@ -57,7 +58,7 @@ def _fill(shapes: Shapes, entries: int) -> None:
         if prepared.status != pq.ExecStatus.COMMAND_OK:
             raise SystemExit(prepared.error_message.decode())
         formats = [pq.Format.BINARY] * (len(calls.VARYING) + 1)
-        pair = [struct.pack(">q", book.clearing), struct.pack(">q", book.low)] * size
+        pair = [struct.pack(">q", recording), struct.pack(">q", authorizing)] * size
         numbers = itertools.count(shapes.first(), size)
         for turn, done in enumerate(range(0, entries, size), 1):
             ago = YEARS_SECONDS - YEARS_SECONDS * done // entries
