@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import django
+import psutil
 
 if TYPE_CHECKING:
     from ledger.models import Account
@@ -23,6 +24,8 @@ SECONDS = 20  # of each kind of read
 def main(accounts: dict[str, int]) -> None:
     """Print one line of JSON with the figures of every read of every account."""
     django.setup()
+    from django.db import connection
+
     from ledger.models import Account as Accounts
     from ledger.models import Entry
 
@@ -37,6 +40,11 @@ def main(accounts: dict[str, int]) -> None:
             taken = _times(read)
             found[f"{name} account, {what}, p50 ms"] = statistics.median(taken)
             found[f"{name} account, {what}, p99 ms"] = statistics.quantiles(taken, n=100)[98]
+    found["memory of the reading client, MB"] = psutil.Process().memory_info().rss / 1e6
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        session = psutil.Process(cursor.fetchone()[0])
+    found["private memory of its session, MB"] = session.memory_full_info().uss / 1e6
     print(json.dumps(found))
 
 
