@@ -1,20 +1,22 @@
 """The end of every demo and replay: do our books hold, and do the PSP's say the same?
 
 Three questions to our own database (every invariant, as `./florin verify_books` asks it; the trial balance; the
-clearing balance) and one to the PSP's books, charge by charge. Amounts are minor units here. It only reads.
+clearing balance) and one to the PSP's books, object by object (`agreement.py`). Amounts are minor units here. It only
+reads.
 """
 
 import contextlib
 import io
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from django.core.management import call_command
 
-type Sums = dict[str, int]
+from config.demo import agreement
+from config.demo.agreement import Sums
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +41,12 @@ class Comparison:
     violations: tuple[str, ...]
     clearing: Sums
     at_the_psp: Sums
-    charges: int
+    counts: Mapping[str, int]
     differences: tuple[str, ...]
 
     @property
     def psp_agrees(self) -> bool:
-        """Say whether the PSP's books are ours, charge by charge."""
+        """Say whether the PSP's books are ours, object by object."""
         return not self.differences
 
     @property
@@ -65,11 +67,16 @@ def compare(book_id: int, psp_books: Mapping[str, Any]) -> Comparison:
         turnover[account.currency][1] += account.credits
         if account.code.startswith("psp:") and ":clearing:" in account.code:
             clearing[account.currency] += account.debits - account.credits
-    theirs = psp_books["charges"]
-    at_the_psp: Sums = defaultdict(int)
-    for charge in theirs:
-        at_the_psp[charge["currency"].upper()] += charge["captured"] - charge["refunded"]
-    count, differences = _charge_by_charge(book_id, theirs)
+    at_the_psp = agreement.held_at_the_psp(psp_books)
+    found = {
+        "charges": agreement.of_charges(book_id, psp_books["charges"]),
+        "refunds": agreement.of_refunds(book_id, psp_books["refunds"]),
+        "disputes": agreement.of_disputes(book_id, psp_books["disputes"]),
+        "transfers": agreement.of_transfers(book_id, psp_books["transfers"]),
+        "payouts": agreement.of_payouts(book_id, psp_books["payouts"]),
+    }
+    differences = [difference for _, several in found.values() for difference in several]
+    differences += agreement.of_connected(accounts, psp_books["connected"])
     for currency in sorted(set(clearing) | set(at_the_psp)):
         if clearing[currency] != at_the_psp[currency]:
             differences.append(
@@ -82,7 +89,7 @@ def compare(book_id: int, psp_books: Mapping[str, Any]) -> Comparison:
         violations=tuple(_violations()),
         clearing=_without_zero(clearing),
         at_the_psp=_without_zero(at_the_psp),
-        charges=count,
+        counts={kind: count for kind, (count, _) in found.items()},
         differences=tuple(differences),
     )
 
@@ -93,35 +100,6 @@ def _violations() -> list[str]:
     with contextlib.suppress(SystemExit):  # its exit code repeats what its answer says
         call_command("verify_books", json=True, stdout=said)
     return [f"{found['check']}: {found['detail']}" for found in json.loads(said.getvalue())["violations"]]
-
-
-def _charge_by_charge(book_id: int, theirs: Sequence[Mapping[str, Any]]) -> tuple[int, list[str]]:
-    """Compare every charge that took money: once there, once here, for the same amounts."""
-    from payments.models import Charge, Refund  # late: this module is read before Django is set up
-
-    ours = {
-        charge.psp_id: (charge.captured_minor, charge.currency_id)
-        for charge in Charge.objects.filter(book_id=book_id, captured_minor__gt=0)
-    }
-    refunded: Sums = defaultdict(int)
-    for refund in Refund.objects.filter(book_id=book_id, status=Refund.Status.SUCCEEDED).select_related("charge"):
-        refunded[refund.charge.psp_id or ""] += refund.amount_minor
-    found: list[str] = []
-    seen: set[str] = set()
-    for charge in theirs:
-        name = charge["payment_intent"]
-        if not charge["captured"]:
-            continue
-        if name in seen:
-            found.append(f"{name}: the PSP took money twice")
-        seen.add(name)
-        captured, currency = ours.get(name, (0, charge["currency"].upper()))
-        if (captured, currency) != (charge["captured"], charge["currency"].upper()):
-            found.append(f"{name}: {charge['captured']} {charge['currency']} at the PSP, {captured} {currency} here")
-        if refunded[name] != charge["refunded"]:
-            found.append(f"{name}: {charge['refunded']} refunded at the PSP, {refunded[name]} here")
-    found += [f"{name}: captured here, unknown at the PSP" for name in ours if name not in seen]
-    return len(seen), found
 
 
 def _without_zero(sums: Mapping[str, int]) -> Sums:

@@ -42,7 +42,7 @@ def open_marketplace(
     details = MerchantDetails(name, Mode.TEST, FeeTerms(basis_points=1000), country, currency)
     made = create_merchant(details, now=seam.now())
     merchant = public_id("mer", made.merchant.public_id)
-    shopper = Shopper(addresses["web"], made.key.key, over=over)
+    shopper = Shopper(addresses["web"], made.key.key, signing_secret=made.key.signing_secret, over=over)
     psp = PspDesk(addresses["sandbox_psp"], f"sk_test_{secrets.token_hex(16)}")
     shopper.call(
         "PUT",

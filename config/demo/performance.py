@@ -1,4 +1,4 @@
-"""One performance of the demo: open a marketplace, play every scene at once, wait, look at the books."""
+"""One performance of the demo: open a marketplace, play its scenes, wait, look at the books."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -9,12 +9,14 @@ from typing import Any
 from django.db import connection
 
 from config import seam
+from config.demo import exchange_rates
 from config.demo.browser import PageLacks
 from config.demo.comparison import Comparison, compare
 from config.demo.marketplace import Marketplace, add_seller, open_marketplace
 from config.demo.psp import SandboxRefusal
 from config.demo.shopper import ApiRefusal, Json, TakesTooLong
-from config.demo.story import SCENES, SELLERS, Scene, Stage, Unexpected
+from config.demo.stage import Scene, Stage, Told, Unexpected
+from config.demo.story import FIRST, SCENES, SELLERS
 from config.demo.telling import Bar, Teller
 from ledger.money import Money, format_minor
 
@@ -24,14 +26,35 @@ _FAILURES = (Unexpected, TakesTooLong, ApiRefusal, PageLacks, SandboxRefusal, OS
 
 
 @dataclass(frozen=True, slots=True)
+class Played:
+    """What came of one scene: how it ended, or what went wrong."""
+
+    name: str
+    told: Told | None
+    wrong: str = ""
+
+    def summary(self) -> dict[str, Any]:
+        """Return it as JSON."""
+        if self.told is None:
+            return {"scene": self.name, "ended": False, "said": self.wrong, "figures": {}}
+        return {"scene": self.name, "ended": True, "said": self.told.sentence, "figures": dict(self.told.figures)}
+
+
+@dataclass(frozen=True, slots=True)
 class Performance:
-    """What came of it."""
+    """What came of it. `back_and_out` are refunds, disputes and payouts as the API shows them."""
 
     stage: Stage
+    scenes: Sequence[Played]
     payments: Sequence[tuple[str, Json]]
+    back_and_out: Mapping[str, Sequence[Json]]
     wallets: Wallets
     comparison: Comparison
-    unexpected: Sequence[str]
+
+    @property
+    def unexpected(self) -> list[str]:
+        """Return what was not as told, scene by scene."""
+        return [f"{scene.name}: {scene.wrong}" for scene in self.scenes if scene.told is None]
 
     @property
     def agrees(self) -> bool:
@@ -56,6 +79,8 @@ class Performance:
             },
             "violations": list(self.comparison.violations),
             "psp_agrees": self.comparison.psp_agrees,
+            "compared_with_the_psp": dict(self.comparison.counts),
+            "scenes": [scene.summary() for scene in self.scenes],
             "urls": dict(urls),
             "unexpected": [*self.unexpected, *self.comparison.differences],
             "merchant": self.stage.market.merchant,
@@ -80,21 +105,36 @@ def perform(addresses: Mapping[str, str], teller: Teller, *, over: Callable[[], 
     name = f"Demo market {seam.now():%Y-%m-%d %H:%M:%S}"
     market = open_marketplace(name, addresses, country="DE", currency="EUR", over=over)
     teller.step("marketplace", f"{name}: {market.merchant}")
+    _agree_on_terms(market, teller)
     stage = Stage(market, _open_shops(market, teller), over)
     with teller.progress("scenes", len(SCENES)) as bar, ThreadPoolExecutor(len(SCENES)) as threads:
-        unexpected = [line for line in threads.map(lambda scene: _play(scene, stage, teller, bar), SCENES) if line]
+        scenes = [_play(FIRST, stage, teller, bar)]
+        others = [scene for scene in SCENES if scene is not FIRST]
+        scenes += threads.map(lambda scene: _play(scene, stage, teller, bar), others)
     place = {scene.name: number for number, scene in enumerate(SCENES)}
     in_order = sorted(stage.payments.items(), key=lambda made: place[made[1]])
     payments = [(name, market.shopper.get(f"/payments/{payment}")) for payment, name in in_order]
+    back_and_out = {kind: list(market.shopper.pages(f"/{kind}")) for kind in ("refunds", "disputes", "payouts")}
     wallets = {name: market.shopper.get(f"/sellers/{seller}/wallets")["data"] for name, seller in stage.sellers.items()}
     comparison = compare(market.book_id, market.psp.books())
     connection.close()
-    return Performance(stage, payments, wallets, comparison, unexpected)
+    return Performance(stage, scenes, payments, back_and_out, wallets, comparison)
+
+
+def _agree_on_terms(market: Marketplace, teller: Teller) -> None:
+    """Release on delivery; let a refund give back the platform's fee in proportion; know today's exchange rates."""
+    terms = {"release_days_after_delivery": 0, "release_days_after_capture": None}
+    market.shopper.call(
+        "PUT", f"/merchants/{market.merchant}/terms", body={**terms, "refund_fee_policy": "proportional"}
+    )
+    new = exchange_rates.load_where_there_are_none(now=seam.now())
+    rates = f"{new} rates loaded from {exchange_rates.FILE.name}" if new else "exchange rates of these days are known"
+    teller.step("marketplace", f"released on delivery, fees refunded in proportion; {rates}")
 
 
 def _open_shops(market: Marketplace, teller: Teller) -> dict[str, str]:
     made = {
-        name: add_seller(market.shopper, name=name, default_currency="EUR", **details)
+        name: add_seller(market.shopper, name=name, **{"default_currency": "EUR", **details})
         for name, details in SELLERS.items()
     }
     for name, seller in made.items():
@@ -102,14 +142,15 @@ def _open_shops(market: Marketplace, teller: Teller) -> dict[str, str]:
     return made
 
 
-def _play(scene: Scene, stage: Stage, teller: Teller, bar: Bar) -> str:
-    """Play one scene and return what was unexpected about it, or nothing."""
+def _play(scene: Scene, stage: Stage, teller: Teller, bar: Bar) -> Played:
+    """Play one scene and return how it ended, or what was unexpected about it."""
     try:
-        teller.good(scene.name, scene.play(stage, lambda text: teller.step(scene.name, text)))
+        told = scene.play(stage, lambda text: teller.step(scene.name, text))
     except _FAILURES as error:
         if not stage.over():  # a person who leaves needs no list of what was still under way
             teller.bad(scene.name, str(error))
-        return f"{scene.name}: {error}"
+        return Played(scene.name, None, str(error) or type(error).__name__)
     finally:
         bar.advance()
-    return ""
+    teller.good(scene.name, told.sentence)
+    return Played(scene.name, told)

@@ -1,4 +1,4 @@
-"""What the demo asks of the sandbox PSP: its books, a fault for one checkout, how often it delivered what.
+"""What the demo asks of the sandbox PSP: its books, faults, disputes and banks that give money back, its deliveries.
 
 The control endpoints of the sandbox, as a person could call them with curl. Florin itself never does.
 """
@@ -31,10 +31,37 @@ class PspDesk:
         rule = {"operation": "webhooks", "kind": "duplicate", "times": 20, "account": self.secret_key}
         self._ask("POST", "faults", json={**rule, "match": {"metadata.checkout_id": checkout_id}})
 
+    def slow_reversals(self, seconds: float) -> None:
+        """Order that the next transfer that is taken back begins a while later."""
+        rule = {"operation": "transfers.reversals.create", "kind": "delay_before", "seconds": seconds, "times": 1}
+        self._ask("POST", "faults", json={**rule, "account": self.secret_key})
+
+    def dispute(self, checkout_id: str) -> str:
+        """Let a buyer's bank take back what was paid for a checkout; return the dispute's id."""
+        charge = self._named("charges", "checkout_id", checkout_id)
+        body = {"payment_intent": charge["payment_intent"], "reason": "product_not_received"}
+        return str(self._ask("POST", "disputes", json=body)["id"])
+
+    def decide(self, dispute: str, status: str) -> None:
+        """Let the bank decide a dispute: `won` or `lost`."""
+        self._ask("POST", f"disputes/{dispute}/close", json={"status": status})
+
+    def send_back(self, payout: str) -> None:
+        """Let a seller's bank give back what was paid out; `payout` is our id."""
+        found = self._named("payouts", "florin_payout", payout)
+        self._ask("POST", f"payouts/{found['id']}/advance", json={"status": "failed"})
+
     def delivered(self) -> Counter[str]:
         """Return how often each event reached us, by its id."""
         rows = self._ask("GET", "webhooks", params={"account": self.secret_key})["deliveries"]
         return Counter(row["event"] for row in rows if row["state"] == "done")
+
+    def _named(self, kind: str, name: str, value: str) -> dict[str, Any]:
+        """Find an object of the books by what we wrote on it."""
+        for row in self.books()[kind]:
+            if row["metadata"].get(name) == value:
+                return dict(row)
+        raise SandboxRefusal(f"none of the PSP's {kind} has {name} {value}")
 
     def _ask(self, method: str, path: str, **more: Any) -> dict[str, Any]:
         with requests.Session() as session:

@@ -28,16 +28,39 @@ def show(teller: Teller, performance: Performance) -> None:
         numbers=2,
     )
     teller.table(
-        "What the sellers have",
-        ("seller", "currency", "pending", "available", "balance"),
+        "Money back, and money out",
+        ("what", "id", "of", "status", "amount"),
         [
-            (seller, wallet["currency"], wallet["pending"], wallet["available"], wallet["balance"])
+            (kind.removesuffix("s"), row["id"], _owner(row, performance), row["status"], _amount(row))
+            for kind, rows in performance.back_and_out.items()
+            for row in reversed(rows)
+        ],
+        numbers=1,
+    )
+    teller.table(
+        "What the sellers have",
+        ("seller", "currency", "pending", "available", "in transit", "debt", "balance"),
+        [
+            (
+                seller,
+                *(wallet[part] for part in ("currency", "pending", "available", "in_transit", "debt", "balance")),
+            )
             for seller, wallets in performance.wallets.items()
             for wallet in wallets
         ],
-        numbers=3,
+        numbers=5,
     )
     _show_books(teller, performance)
+
+
+def _owner(row: Json, performance: Performance) -> str:
+    """Name the seller of a payout, or the checkout of a refund or dispute."""
+    names = {seller: name for name, seller in performance.stage.sellers.items()}
+    return str(names.get(row.get("seller", ""), row.get("checkout_id", "")))
+
+
+def _amount(row: Json) -> str:
+    return f"{row['amount']} {row['currency']}"
 
 
 def _counted(orders: Sequence[Json]) -> str:
@@ -71,7 +94,7 @@ def _show_books(teller: Teller, performance: Performance) -> None:
     said = {
         "books": "every invariant holds" if not found.violations else "; ".join(found.violations),
         "PSP": (
-            f"{found.charges} charges, one to one with ours, to the last minor unit"
+            f"{', '.join(f'{count} {kind}' for kind, count in found.counts.items())}: one to one with ours"
             if found.psp_agrees
             else "; ".join(found.differences)
         ),

@@ -2,15 +2,20 @@
 
 Every request that creates or moves money carries an Idempotency-Key, so whatever ends without an answer (a lost
 connection, a 503) is simply sent again under the same key. Demo and replay see Florin through this module only; it
-must never look into the database.
+must never look into the database. A request that must be signed is signed with the key's secret.
 """
 
+import hashlib
+import hmac
+import json
 import threading
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -55,9 +60,12 @@ class Answer:
 class Shopper:
     """The API for one key. Safe to use from several threads: each has a connection of its own, kept open."""
 
-    def __init__(self, web: str, api_key: str, *, over: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self, web: str, api_key: str, *, signing_secret: str = "", over: Callable[[], bool] = lambda: False
+    ) -> None:
         self.base = f"{web}/api/v1"
         self._api_key = api_key
+        self._signing_secret = signing_secret
         self._over = over
         self._of_thread = threading.local()
 
@@ -68,6 +76,10 @@ class Shopper:
     def post(self, path: str, body: Mapping[str, Any], *, key: str | None = None) -> Answer:
         """Create something or move money, once, however often it has to be sent."""
         return self.call("POST", path, body=body, headers={"Idempotency-Key": key or new_key()})
+
+    def put_signed(self, path: str, body: Mapping[str, Any]) -> Json:
+        """Set something that takes the signing secret beside the key, such as bank details."""
+        return self.call("PUT", path, body=body, signed=True).body
 
     def post_bulk(self, payments: list[Json]) -> list[Json]:
         """Send up to 500 payments, each with an `idempotency_key` of its own; return one answer for each."""
@@ -82,13 +94,22 @@ class Shopper:
         body: Mapping[str, Any] | None = None,
         query: Mapping[str, str | int] | None = None,
         headers: Mapping[str, str] | None = None,
+        signed: bool = False,
     ) -> Answer:
         """Send a request, again if it may be repeated. Raises `ApiRefusal` or what `requests` raises."""
+        content = json.dumps(body).encode() if body is not None else None
+        plain = {**(headers or {}), **({"Content-Type": "application/json"} if content is not None else {})}
         for attempt in range(1, TRIES + 1):
             last = attempt == TRIES or self._over()
+            proof = self._signature(method, path, content or b"") if signed else {}
             try:
                 response = self._session().request(
-                    method, self.base + path, json=body, params=query, headers=headers, timeout=TIMEOUT_SECONDS
+                    method,
+                    self.base + path,
+                    data=content,
+                    params=query,
+                    headers={**plain, **proof},
+                    timeout=TIMEOUT_SECONDS,
                 )
             except (requests.ConnectionError, requests.Timeout):
                 if last:
@@ -110,13 +131,17 @@ class Shopper:
 
     def wait_until(self, payment: str, is_there: Callable[[Json], bool], *, seconds: float, part: str = "") -> Json:
         """Look at a payment, or at a part of it such as `/timeline`, until it is as wanted."""
+        return self.wait_for(f"/payments/{payment}{part}", is_there, seconds=seconds)
+
+    def wait_for(self, path: str, is_there: Callable[[Json], bool], *, seconds: float) -> Json:
+        """Look at an object until it is as wanted. Raises `TakesTooLong`."""
         until, pause = time.monotonic() + seconds, FIRST_LOOK_SECONDS
         while True:
-            found = self.get(f"/payments/{payment}{part}")
+            found = self.get(path)
             if is_there(found):
                 return found
             if time.monotonic() > until or self._over():
-                raise TakesTooLong(f"{payment}{part} is still {found.get('status', 'not as it should be')}")
+                raise TakesTooLong(f"{path} is still {found.get('status', 'not as it should be')}")
             time.sleep(pause)
             pause = min(pause * 1.5, SLOWEST_LOOK_SECONDS)
 
@@ -129,6 +154,14 @@ class Shopper:
             if not page["next_cursor"]:
                 return
             cursor = {"cursor": page["next_cursor"]}
+
+    def _signature(self, method: str, path: str, content: bytes) -> dict[str, str]:
+        """Return the headers that prove who sends a request, fresh and once: for requests without query and key."""
+        at, nonce = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", new_key()
+        address = urlsplit(self.base + path).path
+        said = "\n".join((method, address, at, nonce, "", hashlib.sha256(content).hexdigest()))
+        digest = hmac.digest(self._signing_secret.encode(), said.encode(), hashlib.sha256).hex()
+        return {"X-Request-Timestamp": at, "X-Request-Nonce": nonce, "X-Signature": f"sha256={digest}"}
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._of_thread, "session", None)

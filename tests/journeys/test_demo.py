@@ -12,33 +12,76 @@ from typing import Any
 import pytest
 import requests
 
+from config import seam
 from config.demo.browser import Browser, PageLacks
 from config.demo.comparison import compare
 from config.demo.shopper import ApiRefusal, Shopper
 from config.demo.story import SCENES
+from config.local_stack.home import ROOT
+from payments import refunds
 from payments.models import Charge
+from payments.refunds import Wanted
 from tests.journeys.driven_stack import DrivenStack, driven_stack, last_line
+from tests.market import Market
 from tests.shop import Shop
 
 __all__ = ["driven_stack"]
 
 
+@pytest.fixture(scope="module")
+def played(driven_stack: DrivenStack) -> subprocess.CompletedProcess[str]:
+    """Play the demo once."""
+    return driven_stack.run("demo", "--once", "--json")
+
+
 @pytest.mark.slow
-def test_the_story_ends_as_told_and_all_books_agree(driven_stack: DrivenStack) -> None:
-    done = driven_stack.run("demo", "--once", "--json")
-    found = last_line(done)
-    assert found["unexpected"] == [], done.stderr
-    assert done.returncode == 0, done.stderr
-    assert found["payments"] == len(SCENES) == 12
-    assert found["orders"] == {"CANCELLED": 2, "SUCCESS": 16}
-    assert found["captured"] == {"EUR": "356.70", "JPY": "1999", "KWD": "12.340"}
+def test_the_story_ends_as_told_and_all_books_agree(played: subprocess.CompletedProcess[str]) -> None:
+    found = last_line(played)
+    assert found["unexpected"] == [], played.stderr
+    assert played.returncode == 0, played.stderr
+    assert [scene["scene"] for scene in found["scenes"]] == [scene.name for scene in SCENES]
+    assert all(scene["ended"] and scene["said"] and scene["figures"] for scene in found["scenes"])
+    assert found["payments"] == len(SCENES) + 1 == 18, "one scene sells twice"
+    assert found["orders"] == {"CANCELLED": 2, "SUCCESS": 22}
+    assert found["captured"] == {"EUR": "1206.70", "JPY": "1999", "KWD": "12.340"}
+    counted = {"charges": 19, "refunds": 3, "disputes": 1, "transfers": 2, "payouts": 2}
+    assert found["compared_with_the_psp"] == counted
     assert found["trial_balance"] == {"EUR": "0.00", "JPY": "0", "KWD": "0.000"}
     assert found["violations"] == []
     assert found["psp_agrees"] is True
-    assert len(done.stdout.splitlines()) == 1
+    assert len(played.stdout.splitlines()) == 1
     for name in ("docs", "admin", "checkout"):
         assert requests.get(found["urls"][name], timeout=10).status_code == 200, name
     assert set(found["urls"]) == {"web", "admin", "sandbox_psp", "docs", "checkout"}
+
+
+@pytest.mark.slow
+def test_each_scene_of_money_back_and_out_tells_its_figures(played: subprocess.CompletedProcess[str]) -> None:
+    figures = {scene["scene"]: scene["figures"] for scene in last_line(played)["scenes"]}
+    wanted = {
+        "delivered": {"released": "432.00", "available": "432.00", "releases": 1},
+        "partial refund": {
+            "refunded": "20.00", "from_the_seller": "18.00", "of_the_fee": "2.00", "available": "27.00",
+            "refused": "refund_exceeds_captured",
+        },
+        "lost dispute": {
+            "status": "lost", "paid_out": "72.00", "taken": "80.00", "charge_of_the_psp": "20.00", "debt": "72.00",
+            "netted": "27.00", "debt_left": "45.00",
+        },
+        "bounced payout": {"status": "returned", "paid_out": "100.00", "available": "135.00"},
+        "other currency": {
+            "changed": "54.00 EUR", "received": "8813 JPY", "source": "ecb", "taken_back": "1468 JPY",
+            "available": "7345 JPY",
+        },
+    }  # fmt: skip
+    for scene, expected in wanted.items():
+        assert {name: figures[scene][name] for name in expected} == expected, scene
+
+
+def test_the_page_about_the_demo_has_its_scenes() -> None:
+    page = (ROOT / "docs" / "reference" / "demo.md").read_text()
+    rows = [line.split("|")[1].strip() for line in page.split("\n## ")[0].splitlines() if line.startswith("| ")]
+    assert rows[1:] == [scene.name for scene in SCENES]
 
 
 @pytest.mark.slow
@@ -77,7 +120,7 @@ def test_a_difference_to_the_books_of_the_psp_is_found(shop: Shop) -> None:
     book, theirs = shop.tenant.book.pk, shop.books()
     agreed = compare(book, theirs)
     assert agreed.everything_agrees
-    assert (agreed.clearing, agreed.at_the_psp, agreed.charges) == ({"EUR": 3500}, {"EUR": 3500}, 2)
+    assert (agreed.clearing, agreed.at_the_psp, agreed.counts["charges"]) == ({"EUR": 3500}, {"EUR": 3500}, 2)
 
     first, second = theirs["charges"]
     for wrong, word in (
@@ -93,6 +136,35 @@ def test_a_difference_to_the_books_of_the_psp_is_found(shop: Shop) -> None:
         assert any(word in difference for difference in found.differences), found.differences
     assert not compare(book, {**theirs, "wrong": ["ch_1: 5 captured, 4 booked"]}).psp_agrees
     assert Charge.objects.count() == 2
+
+
+def test_a_difference_in_what_went_back_or_out_is_found(shop: Shop, market: Market) -> None:
+    first, second, third = market.earn(10_000, 5_000, 4_000)
+    payout = market.ask(9_000)
+    shop.work()
+    market.bank_says(payout, "paid")
+    refunds.request(second.event_id, Wanted(second.pk, 1_000), now=seam.now())
+    shop.psp.control("disputes", payment_intent=Charge.objects.get(pk=third.charge_id).psp_id)
+    shop.notify()
+    shop.settle_down()
+    book, theirs = shop.tenant.book.pk, shop.books()
+    agreed = compare(book, theirs)
+    assert agreed.everything_agrees, agreed
+    assert agreed.counts == {"charges": 3, "refunds": 1, "disputes": 1, "transfers": 1, "payouts": 1}
+    for kind, changes in {
+        "refunds": ({"amount": 999}, {"status": "failed"}, {"currency": "usd"}),
+        "disputes": ({"amount": 3_999}, {"net": -4_000}, {"status": "lost"}),
+        "transfers": ({"amount": 9_001}, {"amount_reversed": 9_000}),
+        "payouts": ({"amount": 8_999}, {"status": "failed"}),
+    }.items():
+        (row,) = theirs[kind]
+        for wrong in ([], [{**row, "id": "another"}], *([{**row, **change}] for change in changes)):
+            found = compare(book, {**theirs, kind: wrong})
+            assert any(kind[:-1] in difference for difference in found.differences), (kind, wrong, found.differences)
+            assert not found.everything_agrees
+    held = {"acct_1": {"eur": {"available": 1, "pending": 0}}}
+    assert not compare(book, {**theirs, "connected": held}).psp_agrees
+    assert first.captured_minor == 10_000
 
 
 class _Site(http.server.BaseHTTPRequestHandler):

@@ -16,7 +16,7 @@ HERE_THE_BUYER_PAYS = "<!-- here the buyer pays -->"
 BUYER = """
 import sys
 from config.demo.browser import Browser
-from config.demo.story import at_the_psp
+from config.demo.scenes.paying import at_the_psp
 browser = Browser()
 page = at_the_psp(browser, browser.press(browser.open(sys.argv[1]), "pay"), "three_d_secure")
 page = browser.press(browser.press(page, "three_d_secure"), "approve")

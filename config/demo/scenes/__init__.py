@@ -1,0 +1,1 @@
+"""The scenes of the demo, by what they are about. `config/demo/story.py` puts them in order."""
