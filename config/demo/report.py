@@ -68,6 +68,11 @@ def _counted(orders: Sequence[Json]) -> str:
     return ", ".join(f"{count} {status}" for status, count in Counter(o["status"] for o in orders).items())
 
 
+def _numbered(counts: Mapping[str, int]) -> str:
+    """Write `18 charges, 1 dispute`."""
+    return ", ".join(f"{count} {kind if count != 1 else kind.removesuffix('s')}" for kind, count in counts.items())
+
+
 def _show_books(teller: Teller, performance: Performance) -> None:
     found = performance.comparison
     teller.table(
@@ -94,9 +99,7 @@ def _show_books(teller: Teller, performance: Performance) -> None:
     said = {
         "books": "every invariant holds" if not found.violations else "; ".join(found.violations),
         "PSP": (
-            f"{', '.join(f'{count} {kind}' for kind, count in found.counts.items())}: one to one with ours"
-            if found.psp_agrees
-            else "; ".join(found.differences)
+            f"{_numbered(found.counts)}: one to one with ours" if found.psp_agrees else "; ".join(found.differences)
         ),
         "story": "as told" if not performance.unexpected else "; ".join(performance.unexpected),
     }
