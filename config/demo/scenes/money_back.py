@@ -39,7 +39,7 @@ def partial_refund(stage: Stage, say: Say) -> Told:
 
 
 def _ended(found: Json) -> bool:
-    return found["status"] != "pending"
+    return bool(found["status"] != "pending")
 
 
 def _refused(stage: Stage, body: Mapping[str, str]) -> str:
