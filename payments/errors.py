@@ -293,6 +293,9 @@ CATALOGUE: Final[dict[str, Listed]] = {
     "insufficient_balance": Listed(
         422, "A balance would fall below its floor", "Take less: a wallet never falls below zero."
     ),
+    "insufficient_fees": Listed(
+        422, "The platform has earned less", "Withdraw at most what `fees:platform:{currency}` holds."
+    ),
     "account_closed": Listed(422, "An account is closed", "Use an account that takes postings."),
     "amount_out_of_range": Listed(422, "A balance would be too large", "Use smaller amounts."),
     "period_closed": Listed(

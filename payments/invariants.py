@@ -123,7 +123,7 @@ _CHECKS: dict[str, str] = {
     "manual_journal_was_approved": """
         SELECT 'transaction ' || t.id || ' ' || t.reference || ' by ' || t.actor || ' was approved by nobody'
           FROM ledger_transaction t
-         WHERE t.kind IN ('adjust', 'write_off', 'year_end_close', 'reversal', 'partial_reversal')
+         WHERE t.kind IN ('adjust', 'write_off', 'year_end_close', 'reversal', 'partial_reversal', 'withdraw_fees')
            AND NOT EXISTS (SELECT 1 FROM wallet_proposal p
                             WHERE p.transaction_id = t.id AND p.state = 'approved' AND p.checker = t.actor
                               AND p.checker <> p.maker)""",

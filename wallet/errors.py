@@ -15,6 +15,7 @@ LedgerError
     +-- ProposalExpired         it waited too long
     +-- ProposalOutdated        the books moved on: its legs are not what they should be any more
     +-- YearNotClosable         the year is not over, or not softly closed
+    +-- InsufficientFees        the platform has earned less than is to be withdrawn
 """
 
 from __future__ import annotations
@@ -114,3 +115,9 @@ class YearNotClosable(ProposalRefused):
     """The year is not over, not softly closed up to its end, or closed for good."""
 
     code = "year_not_closable"
+
+
+class InsufficientFees(ProposalRefused):
+    """The platform has earned less than is to be withdrawn."""
+
+    code = "insufficient_fees"

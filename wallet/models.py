@@ -153,6 +153,7 @@ class Proposal(models.Model):
         REVERSAL = str(TransactionKind.REVERSAL)
         PARTIAL_REVERSAL = str(TransactionKind.PARTIAL_REVERSAL)
         YEAR_END_CLOSE = str(TransactionKind.YEAR_END_CLOSE)
+        WITHDRAW_FEES = str(TransactionKind.WITHDRAW_FEES)
 
     class State(models.TextChoices):
         AWAITING_APPROVAL = "awaiting_approval"
@@ -191,7 +192,14 @@ class Proposal(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(
-                    kind__in=("adjust", "write_off", "reversal", "partial_reversal", "year_end_close"),
+                    kind__in=(
+                        "adjust",
+                        "write_off",
+                        "reversal",
+                        "partial_reversal",
+                        "year_end_close",
+                        "withdraw_fees",
+                    ),
                     state__in=("awaiting_approval", "approved", "rejected", "expired"),
                 ),
                 name="proposal_kind_and_state_are_known",

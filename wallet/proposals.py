@@ -20,7 +20,7 @@ from ledger.errors import PeriodClosed, PostingRefused, ReferenceConflict
 from ledger.ids import public_id
 from ledger.models import DEBIT_NORMAL, Book, Side
 from ledger.posting import Journal
-from wallet import closing, legs
+from wallet import closing, earnings, legs
 from wallet.errors import (
     AlreadyDecided,
     Fault,
@@ -77,14 +77,15 @@ def propose(draft: Draft, *, now: datetime) -> tuple[Proposal, bool]:
     """Write down a journal for somebody else to approve; return it, and whether this call made it.
 
     Idempotent by book, kind and reference. Tried against the books first: raises `WrongProposal` with every wrong
-    field, and what `ledger.posting` would refuse (`Unbalanced`, `FloorBroken`, `PeriodClosed`, ...). A softly closed
-    period is no refusal: the checker may be one of those who may post into it. Posts nothing.
+    field, `InsufficientFees`, and what `ledger.posting` would refuse (`Unbalanced`, `FloorBroken`, ...). A softly
+    closed period is no refusal: the checker may be one of those who may post into it. Posts nothing.
     """
     with transaction.atomic():
         made = _checked(draft, now=now)
         same = _with_reference(made)
         if same is not None:
             return same, False
+        _require_covered(made)
         answer = _try(made, actor=draft.maker, now=now)
         if answer.outcome == "exists":
             raise ReferenceConflict(f"reference {made} was posted before")
@@ -107,6 +108,7 @@ def rehearse(draft: Draft, *, now: datetime) -> tuple[Proposal, Preview]:
         made = _checked(draft, now=now)
         if _with_reference(made) is None and _try(made, actor=draft.maker, now=now).outcome == "exists":
             raise ReferenceConflict(f"reference {made} was posted before")
+        _require_covered(made)
         seen = preview(made, actor=draft.maker, now=now)
         if seen.refusal is not None and not _is_softly_closed(made, seen.refusal):
             raise seen.refusal
@@ -136,7 +138,8 @@ def approve(proposal_id: int, *, checker: str, note: str = "", now: datetime) ->
     """Post a proposal, in the name of its checker.
 
     Locks the proposal, then balances. Of two checkers at once one wins. Raises `UnknownProposal`, `AlreadyDecided`,
-    `MakerIsChecker`, `ProposalExpired`, `ProposalOutdated`, or what `ledger.posting.post` raises; it waits on then.
+    `MakerIsChecker`, `ProposalExpired`, `ProposalOutdated`, `InsufficientFees`, or what `ledger.posting.post` raises;
+    it waits on then.
     """
     with transaction.atomic():
         proposal = _to_be_decided(proposal_id, checker)
@@ -144,6 +147,7 @@ def approve(proposal_id: int, *, checker: str, note: str = "", now: datetime) ->
             raise ProposalExpired(f"it waited for more than {LIFE.days} days; propose it anew")
         if proposal.kind == Proposal.Kind.YEAR_END_CLOSE and not closing.is_current(proposal):
             raise ProposalOutdated("the balances of the year have changed; reject it and propose it anew")
+        _require_covered(proposal)
         (posted,) = posting.post([_journal(proposal, actor=checker, now=now)], now=now)
         proposal.transaction_id = posted.transaction_id
         return _decided(proposal, Proposal.State.APPROVED, checker, note, now)
@@ -192,6 +196,11 @@ def _checked(draft: Draft, *, now: datetime) -> Proposal:
         maker=draft.maker,
         made_at=now,
     )
+
+
+def _require_covered(proposal: Proposal) -> None:
+    if proposal.kind == Proposal.Kind.WITHDRAW_FEES:
+        earnings.require_covered(proposal)
 
 
 def _with_reference(made: Proposal) -> Proposal | None:

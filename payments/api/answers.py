@@ -666,7 +666,7 @@ class Proposal(Object):
     id: str
     object: Literal["ledger_proposal"]
     status: Literal["awaiting_approval", "approved", "rejected", "expired"]
-    kind: Literal["adjust", "write_off", "reversal", "partial_reversal", "year_end_close"]
+    kind: Literal["adjust", "write_off", "reversal", "partial_reversal", "year_end_close", "withdraw_fees"]
     reference: str
     effective_at: str | None
     memo: str

@@ -202,6 +202,15 @@ REVERSE_TRANSACTION: Final = _operation(
     query=ledger_bodies.Rehearsal,
     keyed=True,
 )
+WITHDRAW_FEES: Final = _operation(
+    "withdraw_fees",
+    "Propose to withdraw the platform's fees, or rehearse it (`dry_run`)",
+    answers.Proposal,
+    status=202,
+    body=ledger_bodies.NewFeeWithdrawal,
+    query=ledger_bodies.Rehearsal,
+    keyed=True,
+)
 LIST_PROPOSALS: Final = _operation(
     "list_proposals", "List proposed journals", answers.Proposals, query=ledger_bodies.ProposalsPage
 )

@@ -13,7 +13,7 @@ from ledger.errors import MoneyError
 from ledger.models import Side
 from ledger.money import Money
 from payments.api import bodies
-from payments.api.bodies import Amount, Body, Currency, Metadata, Page
+from payments.api.bodies import Amount, AmountOrAll, Body, Currency, Metadata, Page
 from payments.errors import FieldError
 from wallet.legs import LIMIT, DraftLeg
 from wallet.proposals import MAX_REFERENCE, MAX_TEXT
@@ -97,6 +97,16 @@ class NewAdjustment(Body):
     amount: Amount
     reason: Sentence
     reference: Reference
+
+
+class NewFeeWithdrawal(Body):
+    """Take what the platform earned out of a bank account: `bank` is its name, `"all"` everything that there is."""
+
+    amount: AmountOrAll
+    currency: Currency
+    bank: Annotated[str, StringConstraints(min_length=1, max_length=32, pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+    reference: Reference
+    memo: Sentence
 
 
 class Rehearsal(BaseModel):

@@ -14,6 +14,7 @@ from ledger.models import Transaction
 from payments.api import documentation, payment_lookup, proposals
 from payments.api.authentication import caller_of
 from payments.api.ledger_bodies import (
+    NewFeeWithdrawal,
     NewReversal,
     NewTransaction,
     ProposalsPage,
@@ -26,7 +27,7 @@ from payments.api.ledger_transactions import LedgerTransactions
 from payments.api.pagination import page
 from payments.api.requests import body_of, query_of
 from payments.api.resource import Resource
-from wallet import corrections
+from wallet import corrections, withdrawals
 from wallet.models import Proposal
 from wallet.proposals import Draft
 
@@ -74,6 +75,29 @@ class ReverseTransaction(Resource):
                 amount=None if body.amount is None else minor_of(body.amount, corrections.currency_of(original)),
                 legs=draft_legs(body.legs or ()),
                 effective_at=body.effective_at,
+            )
+        return _answered(request, draft, query)
+
+
+class FeeWithdrawals(Resource):
+    """`/ledger/fee-withdrawals`."""
+
+    scopes: ClassVar[dict[str, str]] = {"POST": WRITE}
+
+    @extend_schema(**documentation.WITHDRAW_FEES)
+    def post(self, request: Request) -> HttpResponseBase:
+        """Propose to take the platform's fees out of a bank account, or see what it would do (`?dry_run=true`)."""
+        query, body = query_of(request, Rehearsal), body_of(request, NewFeeWithdrawal)
+        with translated():
+            draft = withdrawals.fee_withdrawal(
+                caller_of(request).book_id,
+                currency=body.currency,
+                amount=None if body.amount == "all" else minor_of(body.amount, body.currency),
+                bank=body.bank,
+                reference=body.reference,
+                memo=body.memo,
+                maker=proposals.maker_of(request),
+                now=seam.now(),
             )
         return _answered(request, draft, query)
 

@@ -17,6 +17,7 @@ _UNPROCESSABLE: Final = {
     "insufficient_balance": ("legs", "a balance would fall below the floor of its account"),
     "account_closed": ("legs", "an account takes no more postings"),
     "amount_out_of_range": ("legs", "a balance would be larger than the books can hold"),
+    "insufficient_fees": ("amount", "the platform's fees are less"),
     "period_closed": ("effective_at", "the period of this date is closed"),
     "reversal_exceeds_original": ("legs", "a reversal negates its original; all of them together never exceed it"),
 }

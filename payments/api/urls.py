@@ -81,6 +81,7 @@ urlpatterns = [
     path("ledger/transactions/<str:transaction_id>/proof", seals.TransactionProof.as_view()),
     path("ledger/seals", seals.Seals.as_view()),
     path("ledger/transactions/<str:transaction_id>/reverse", ledger_postings.ReverseTransaction.as_view()),
+    path("ledger/fee-withdrawals", ledger_postings.FeeWithdrawals.as_view()),
     path("ledger/proposals", ledger_postings.Proposals.as_view()),
     path("ledger/proposals/<str:proposal_id>", ledger_postings.ProposalView.as_view()),
     path("ledger/tree", ledger_tree.Tree.as_view()),

@@ -240,7 +240,7 @@ def test_a_wrong_form_says_what_is_wrong_and_proposes_nothing(
 
 
 @pytest.mark.parametrize("role", ["viewer", "approver", "nobody"])
-@pytest.mark.parametrize("name", ["propose", "close_year"])
+@pytest.mark.parametrize("name", ["propose", "close_year", "withdraw"])
 def test_whoever_may_not_propose_is_refused(
     story: Story, signed_in: Callable[..., Client], role: str, name: str
 ) -> None:
@@ -263,6 +263,25 @@ def test_an_operator_proposes_the_close_of_a_year(story: Story, operator: Client
     periods.soft_close(book, ends_at=ends_at, may_post=[], actor="x", now=seam.now())
     answer = operator.post(address, {"book": book, "year": year - 1}, follow=True)
     assert "0 proposals wait" in answer.content.decode()
+
+
+def test_an_operator_proposes_a_withdrawal_of_fees(story: Story, operator: Client) -> None:
+    address, book = reverse("admin:wallet_proposal_withdraw"), story.tenant.book.pk
+    accounts.resolve([chart.bank(book, "main", "EUR")])
+    given = {"book": book, "amount": "1.00", "currency": "EUR", "bank": "main", "reference": "w", "memo": "November"}
+    before = everything()
+    for changes, says in (
+        ({"amount": "9999999.00"}, "insufficient_fees"),
+        ({"amount": "1.001"}, "has 2 decimals"),
+        ({"bank": "other"}, "no such bank account"),
+        ({"memo": ""}, "This field is required"),
+    ):
+        assert says in operator.post(address, {**given, **changes}).content.decode()
+    assert everything() == before
+    answer = operator.post(address, given, follow=True)
+    assert "somebody else has to approve" in answer.content.decode()
+    made = Proposal.objects.get()
+    assert (made.kind, made.maker, made.legs[0]["amount"]) == ("withdraw_fees", "user:a-operator", 100)
 
 
 def test_the_first_page_shows_what_waits_to_those_who_may_see_it(

@@ -341,7 +341,7 @@ CORRUPTIONS: dict[str, list[str]] = {
     ],
     "manual_journal_was_approved": [
         f"UPDATE ledger_transaction SET kind = '{kind}' WHERE kind = 'settle_charge'"
-        for kind in ("adjust", "write_off", "year_end_close", "reversal", "partial_reversal")
+        for kind in ("adjust", "write_off", "year_end_close", "reversal", "partial_reversal", "withdraw_fees")
     ],
     "pending_is_of_orders": [
         f"UPDATE payments_paymentorder SET pending_minor = pending_minor - 1 WHERE id = {PAID}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from django import forms
@@ -12,7 +13,8 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 from ledger.admin.filters import MAX_BOOKS
 from ledger.errors import MoneyError
 from ledger.models import Account, Book, Side
-from ledger.money import Money
+from ledger.money import EXPONENTS, Money
+from wallet import withdrawals
 from wallet.errors import Fault
 from wallet.legs import DraftLeg
 from wallet.models import Proposal
@@ -64,6 +66,45 @@ class LegForm(forms.Form):
 
 
 LEGS: Final = forms.formset_factory(LegForm, extra=ROWS, max_num=ROWS, absolute_max=ROWS)
+
+
+class WithdrawalForm(BookForm):
+    """How much of the platform's fees leaves which bank account."""
+
+    amount = forms.CharField(
+        max_length=20, required=False, help_text="Empty: everything.", widget=UnfoldAdminTextInputWidget
+    )
+    currency = forms.ChoiceField(choices=[(code, code) for code in sorted(EXPONENTS)], widget=UnfoldAdminSelectWidget)
+    bank = forms.RegexField(
+        r"^[a-z0-9][a-z0-9_-]*$",
+        max_length=32,
+        label="Bank account",
+        help_text="Its name in the books, for example main.",
+        widget=UnfoldAdminTextInputWidget,
+    )
+    reference = forms.CharField(max_length=MAX_REFERENCE, widget=UnfoldAdminTextInputWidget)
+    memo = forms.CharField(max_length=MAX_TEXT, label="Why", widget=UnfoldAdminTextInputWidget)
+
+    def drafted(self, *, maker: str, now: datetime) -> Draft | None:
+        """Return the draft that was filled in, or `None` when the form says what is wrong. Raises `LedgerError`."""
+        if not self.is_valid():
+            return None
+        given = self.cleaned_data
+        try:
+            amount = Money.parse(given["amount"], given["currency"]).minor if given["amount"] else None
+        except MoneyError as error:
+            self.add_error("amount", str(error))
+            return None
+        return withdrawals.fee_withdrawal(
+            given["book"].pk,
+            currency=given["currency"],
+            amount=amount,
+            bank=given["bank"],
+            reference=given["reference"],
+            memo=given["memo"],
+            maker=maker,
+            now=now,
+        )
 
 
 class YearForm(BookForm):

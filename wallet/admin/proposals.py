@@ -25,7 +25,7 @@ from ledger.admin.showing import api_id, badge, code, link, money, right, sided
 from ledger.admin.steps import Given, Step, StepForm, SteppingAdmin, actor_of, audit
 from ledger.errors import LedgerError
 from wallet import legs, proposals, year_end
-from wallet.admin.drafting import LEGS, JournalForm, YearForm, draft_of, show_faults
+from wallet.admin.drafting import LEGS, JournalForm, WithdrawalForm, YearForm, draft_of, show_faults
 from wallet.errors import WrongProposal
 from wallet.models import Proposal
 from wallet.proposals import MAX_TEXT
@@ -127,6 +127,7 @@ class ProposalAdmin(SteppingAdmin):
         """Add the pages on which one proposes."""
         return [
             path("propose/", self.admin_site.admin_view(self.propose_view), name="wallet_proposal_propose"),
+            path("withdraw/", self.admin_site.admin_view(self.withdraw_view), name="wallet_proposal_withdraw"),
             path("close-year/", self.admin_site.admin_view(self.close_year_view), name="wallet_proposal_close_year"),
             *super().get_urls(),
         ]
@@ -137,6 +138,7 @@ class ProposalAdmin(SteppingAdmin):
         if isinstance(response, TemplateResponse) and response.context_data and request.user.has_perm(MAKE):
             buttons = (
                 Link("Propose a journal", reverse("admin:wallet_proposal_propose"), "add", ActionVariant.PRIMARY),
+                Link("Withdraw fees", reverse("admin:wallet_proposal_withdraw"), "account_balance"),
                 Link("Close a year", reverse("admin:wallet_proposal_close_year"), "event_available"),
             )
             response.context_data["actions_list"] = [button.data for button in buttons]
@@ -162,6 +164,26 @@ class ProposalAdmin(SteppingAdmin):
                 return HttpResponseRedirect(self.path_of(made))
         context = {"title": "Propose a journal", "form": head, "legs": rows}
         return self._form(request, "admin/propose.html", context)
+
+    def withdraw_view(self, request: HttpRequest) -> HttpResponse:
+        """Ask how much of the fees is to be withdrawn (GET), then propose it (POST)."""
+        self._require_maker(request)
+        form, now = WithdrawalForm(request.POST if request.method == "POST" else None), seam.now()
+        made: Proposal | None = None
+        try:
+            with transaction.atomic():
+                draft = form.drafted(maker=actor_of(request), now=now)
+                if draft is not None:
+                    made, created = proposals.propose(draft, now=now)
+                    if created:
+                        audit(request, made, self.heading(made), "Proposed", flag=ADDITION)
+        except LedgerError as refusal:
+            form.add_error(None, f"{refusal} ({refusal.code})")
+        else:
+            if made is not None:
+                messages.success(request, "Proposed: somebody else has to approve it.")
+                return HttpResponseRedirect(self.path_of(made))
+        return self._form(request, "admin/propose.html", {"title": "Withdraw fees", "form": form})
 
     def close_year_view(self, request: HttpRequest) -> HttpResponse:
         """Ask for a year (GET), then propose its close in each currency (POST)."""

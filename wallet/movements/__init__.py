@@ -19,6 +19,7 @@ from wallet.movements.payouts import (
     return_payout,
     unpay_payout,
 )
+from wallet.movements.platform import withdraw_fees
 from wallet.movements.recording import record
 from wallet.movements.refunds import cancel_refund, refund_returned, request_refund, settle_refund
 from wallet.movements.sales import free_reserve, hold_reserve, late_success, release, settle_charge
@@ -57,4 +58,5 @@ __all__ = [
     "unconvert",
     "unpay_payout",
     "win_dispute",
+    "withdraw_fees",
 ]

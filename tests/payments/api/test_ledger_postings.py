@@ -23,7 +23,7 @@ from tests.factories import Tenant
 from tests.ledger.desk import digests
 from tests.payments.api.conftest import Api, content, fields, problem
 from tests.payments.api.test_any_input import FEW, ODD, check, places
-from wallet import movements, proposals
+from wallet import chart, movements, proposals
 from wallet.legs import DraftLeg
 from wallet.models import Proposal, Wallet
 
@@ -416,6 +416,59 @@ def test_a_wrong_adjustment_is_refused(
     asked = {"type": "debit", "amount": "2.50", "reason": "a mistake", "reference": "g1", **changes}
     nothing_written()
     assert fields(problem(api.post(f"wallets/{wal(shop)}/transactions", asked), status, code)) == named
+    nothing_written()
+
+
+# --- the platform's fees -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def withdrawal(shop: Tenant, seller: str) -> dict[str, Any]:
+    """Give a valid withdrawal of fees: the platform has earned 2.00 and has a bank account."""
+    accounts.resolve([chart.bank(shop.book.pk, "main", "EUR")])
+    return {"amount": "1.50", "currency": "EUR", "bank": "main", "reference": "2026-11", "memo": "fees of November"}
+
+
+def test_a_withdrawal_of_fees_is_rehearsed_proposed_and_approved(api: Api, withdrawal: dict[str, Any]) -> None:
+    tried = content(api.post("ledger/fee-withdrawals?dry_run=true", withdrawal), 200)
+    assert {one["account"]: (one["before"], one["after"]) for one in tried["balances"]} == {
+        "fees:platform:EUR": ("2.00", "0.50"),
+        "bank:main:EUR": ("0.00", "-1.50"),
+    }
+    made = answers.Proposal.model_validate(content(api.post("ledger/fee-withdrawals", withdrawal), 202))
+    assert (made.kind, made.status) == ("withdraw_fees", "awaiting_approval")
+    assert [(leg.account, leg.side, leg.amount) for leg in made.legs] == [
+        ("fees:platform:EUR", "debit", "1.50"),
+        ("bank:main:EUR", "credit", "1.50"),
+    ]
+    row = Proposal.objects.get(reference="2026-11")
+    proposals.approve(row.pk, checker="user:carl", now=seam.now())
+    assert Transaction.objects.filter(reference="withdraw_fees:2026-11").exists()
+    rest = content(api.post("ledger/fee-withdrawals", {**withdrawal, "amount": "all", "reference": "rest"}), 202)
+    assert [leg["amount"] for leg in rest["legs"]] == ["0.50", "0.50"]
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ({"amount": "2.01"}, 422, "insufficient_fees", {"amount": "insufficient_fees"}),
+        ({"amount": "0.00"}, 400, "invalid_request", {"amount": "invalid_amount"}),
+        ({"currency": "USD"}, 400, "invalid_request", {"bank": "unknown_account"}),
+        ({"bank": "other"}, 400, "invalid_request", {"bank": "unknown_account"}),
+        ({"bank": "a:b"}, 400, "invalid_request", {"bank": "invalid_value"}),
+        ({"memo": ""}, 400, "invalid_request", {"memo": "too_short"}),
+    ],
+)
+def test_a_wrong_withdrawal_is_refused(
+    api: Api,
+    withdrawal: dict[str, Any],
+    nothing_written: Callable[[], None],
+    case: tuple[dict[str, Any], int, str, dict[str, str]],
+) -> None:
+    changes, status, code, named = case
+    nothing_written()
+    sent = {**withdrawal, **changes}
+    assert fields(problem(api.post("ledger/fee-withdrawals", sent), status, code)) == named
     nothing_written()
 
 
