@@ -80,6 +80,7 @@ class TransactionKind(models.TextChoices):
     BANK_PAYOUT = "bank_payout"
     RETURN_BANK_PAYOUT = "return_bank_payout"
     PSP_FEE = "psp_fee"
+    PSP_ROUNDING = "psp_rounding"
     PSP_PAYOUT = "psp_payout"
     BANK_CREDIT = "bank_credit"
     BANK_CHARGE = "bank_charge"

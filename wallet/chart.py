@@ -49,6 +49,43 @@ def bank(book_id: int, name: str, currency: str) -> AccountSpec:
     return _recording(book_id, f"bank:{name}:{currency}", AccountType.ASSET, currency)
 
 
+def bank_in_transit(book_id: int, currency: str) -> AccountSpec:
+    """Return the account of what PSPs paid out to our banks and has not arrived."""
+    return bank(book_id, "in_transit", currency)
+
+
+def place(book_id: int, code: str, currency: str) -> AccountSpec:
+    """Return the account where money of ours is outside: `psp:{account}:clearing` or `bank:{name}`."""
+    words = code.split(":")
+    assert (words[0], len(words)) == ("bank", 2) or (words[0], words[2:]) == ("psp", ["clearing"]), code
+    return _recording(book_id, f"{code}:{currency}", AccountType.ASSET, currency)
+
+
+def suspense_debit(book_id: int, currency: str) -> AccountSpec:
+    """Return the account of money that left and that nobody can name yet."""
+    return _recording(book_id, f"suspense:debit:{currency}", AccountType.ASSET, currency)
+
+
+def suspense_credit(book_id: int, currency: str) -> AccountSpec:
+    """Return the account of money that came and that nobody can name yet."""
+    return _recording(book_id, f"suspense:credit:{currency}", AccountType.LIABILITY, currency)
+
+
+def psp_fees(book_id: int, currency: str) -> AccountSpec:
+    """Return what PSPs charge."""
+    return _recording(book_id, f"fees:psp:{currency}", AccountType.EXPENSE, currency)
+
+
+def fee_variance(book_id: int, currency: str) -> AccountSpec:
+    """Return what PSPs charged beyond their contracts, to be claimed."""
+    return _recording(book_id, f"fees:variance:{currency}", AccountType.EXPENSE, currency)
+
+
+def bank_charges(book_id: int, currency: str) -> AccountSpec:
+    """Return what banks charge, less the interest that they pay."""
+    return _recording(book_id, f"bank:charges:{currency}", AccountType.EXPENSE, currency)
+
+
 def platform_fees(book_id: int, currency: str) -> AccountSpec:
     """Return the platform's income from sales."""
     return _recording(book_id, f"fees:platform:{currency}", AccountType.INCOME, currency)
@@ -119,6 +156,12 @@ def _recording(book_id: int, code: str, kind: AccountType, currency: str) -> Acc
 
 
 _OF_THE_PLATFORM = (
+    bank_in_transit,
+    suspense_debit,
+    suspense_credit,
+    psp_fees,
+    fee_variance,
+    bank_charges,
     platform_fees,
     dispute_fees,
     chargeback_loss,

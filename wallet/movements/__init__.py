@@ -9,6 +9,15 @@ idempotent: recording the same movement again writes nothing.
 from wallet.movements.disputes import lose_dispute, open_dispute, regain_dispute, win_dispute
 from wallet.movements.exchange import convert, psp_convert, realise_fx, unconvert
 from wallet.movements.heading import Heading, Movement, Share
+from wallet.movements.outside import (
+    bank_charge,
+    bank_credit,
+    identify,
+    psp_fee,
+    psp_payout,
+    psp_rounding,
+    suspend,
+)
 from wallet.movements.payouts import (
     bank_payout,
     cancel_payout,
@@ -29,6 +38,8 @@ __all__ = [
     "Heading",
     "Movement",
     "Share",
+    "bank_charge",
+    "bank_credit",
     "bank_payout",
     "cancel_payout",
     "cancel_refund",
@@ -36,11 +47,15 @@ __all__ = [
     "free_reserve",
     "fund_payout",
     "hold_reserve",
+    "identify",
     "late_success",
     "lose_dispute",
     "open_dispute",
     "pay_out",
     "psp_convert",
+    "psp_fee",
+    "psp_payout",
+    "psp_rounding",
     "realise_fx",
     "record",
     "refund_returned",
@@ -55,6 +70,7 @@ __all__ = [
     "stored_pay",
     "stored_refund",
     "stored_top_up",
+    "suspend",
     "unconvert",
     "unpay_payout",
     "win_dispute",
