@@ -118,14 +118,18 @@ class Server:
 
 
 @contextmanager
-def started() -> Iterator[Server]:
-    """Run a server with a migrated database on empty data; nothing is left of it afterwards."""
-    home = Home(Home.from_environment().directory / "bench-ledger")
+def started(name: str = "bench-ledger", *, throwaway: bool = True) -> Iterator[Server]:
+    """Run a server with a migrated database on empty data; nothing is left of it afterwards.
+
+    One that is not thrown away is careless with the disk, and keeps its schema for the next run.
+    """
+    home = Home(Home.from_environment().directory / name)
     claim = Claim(home)
     if not claim.own():
         raise SystemExit(f"another run uses {home.directory}")
-    shutil.rmtree(home.directory / "postgres", ignore_errors=True)
-    servers = Servers(home, given={})
+    if throwaway:
+        shutil.rmtree(home.directory / "postgres", ignore_errors=True)
+    servers = Servers(home, given={}, durable=throwaway)
     servers.valkey = None  # nothing here rings
     passed = {name: value for name, value in os.environ.items() if not name.startswith(("DATABASE_", "REDIS_"))}
     environment = {**passed, **home.environment({}), "FLORIN_STACK": "1", "DJANGO_SETTINGS_MODULE": "config.settings"}
@@ -136,7 +140,8 @@ def started() -> Iterator[Server]:
         yield Server(servers.postgres, home, environment)
     finally:
         servers.stop()
-        shutil.rmtree(home.directory / "postgres", ignore_errors=True)
+        if throwaway:
+            shutil.rmtree(home.directory / "postgres", ignore_errors=True)
         claim.release()
 
 
