@@ -23,7 +23,7 @@ STUCK_AFTER = "15 minutes"
 UNKNOWN_AFTER = "30 minutes"
 
 
-def _written(prefix: str, column: str) -> str:
+def written(prefix: str, column: str) -> str:
     """Return SQL that writes a UUID as `ledger.ids.public_id` does."""
     return Template(
         "('$prefix' || '_' || (SELECT string_agg(substr('0123456789abcdefghjkmnpqrstvwxyz',"
@@ -34,23 +34,23 @@ def _written(prefix: str, column: str) -> str:
 
 
 _NAMES = {
-    "ORDER": _written("ord", "o.public_id"),
-    "CHARGE": _written("chg", "c.public_id"),
-    "REFUND": _written("rfd", "r.public_id"),
-    "QUOTE": _written("quo", "q.public_id"),
-    "DISPUTE": _written("dsp", "d.public_id"),
-    "SELLER": _written("sel", "s.public_id"),
-    "PAYOUT": _written("pyo", "p.public_id"),
-    "PAYER": _written("buy", "o.top_up_of"),
-    "KEEPER": _written("buy", "r.stored_value_of"),
-    "BUYER": _written("buy", "c.stored_value_of"),
+    "ORDER": written("ord", "o.public_id"),
+    "CHARGE": written("chg", "c.public_id"),
+    "REFUND": written("rfd", "r.public_id"),
+    "QUOTE": written("quo", "q.public_id"),
+    "DISPUTE": written("dsp", "d.public_id"),
+    "SELLER": written("sel", "s.public_id"),
+    "PAYOUT": written("pyo", "p.public_id"),
+    "PAYER": written("buy", "o.top_up_of"),
+    "KEEPER": written("buy", "r.stored_value_of"),
+    "BUYER": written("buy", "c.stored_value_of"),
     # Every account that a wallet should have, by code: computed once per wallet and part, then joined by equality.
     "WALLET_ACCOUNTS": Template(
         "SELECT w.id, w.book_id, w.seller, w.currency, part,"
         " 'seller:' || n.name || ':' || part || ':' || w.currency AS code"
         " FROM wallet_wallet w CROSS JOIN LATERAL (SELECT $name AS name OFFSET 0) n"
         " CROSS JOIN unnest(ARRAY['pending', 'available', 'reserved', 'in_transit', 'debt']) AS part OFFSET 0"
-    ).substitute(name=_written("sel", "w.seller")),
+    ).substitute(name=written("sel", "w.seller")),
     "KINDS_OF_REFUNDS": refund_checks.KINDS,
     "STUCK": STUCK_AFTER,
     "UNKNOWN": UNKNOWN_AFTER,
