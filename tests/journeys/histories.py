@@ -33,6 +33,8 @@ from payments.errors import InvalidState, Unprocessable
 from payments.models import MerchantBook, Seller
 from payments.payouts import PayoutRequest
 from payments.refunds import Wanted
+from reconciliation import sub_ledger
+from reconciliation.models import Source
 from tests.database import Clone
 from tests.faults.crashes import Boundaries, bury
 from tests.journeys.played_market import MAKER, PlayedMarket
@@ -346,6 +348,14 @@ class Histories(PlayedMarket, RuleBasedStateMachine):
         """Compare everything with everything."""
         assert ledger_invariants.violations() == []
         assert [found for found in invariants.check().violations if found.check not in TIMED] == []
+        proofs = [sub_ledger.of_book(self.shop.tenant.book.pk), sub_ledger.of_source(self.at_the_psp)]
+        assert [proof for found in proofs for proof in found.values() if proof.in_books != proof.by_objects] == []
+
+    @property
+    def at_the_psp(self) -> Source:
+        """Return the source whose accounts follow the objects at the PSP."""
+        account = self.shop.tenant.psp_account
+        return Source(book_id=account.book_id, side=Source.Side.PSP, psp_account=account)
 
     def teardown(self) -> None:
         """Finish everything and compare with the PSP's books, unless the history failed or was broken off already."""
