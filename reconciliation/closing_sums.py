@@ -19,10 +19,7 @@ from reconciliation.models import Source
 # What our books have of it already when the object itself was booked: the charge of a PSP for a dispute.
 _FEE_IN_OBJECT: Final = "('dispute', 'dispute_reversal')"
 # Of a line: what is a fee of the source, and what the rest of it moved. Together they are its net.
-_FEE: Final = (
-    f"(CASE WHEN l.flow IN {_FEE_IN_OBJECT} THEN 0 ELSE l.fee_minor END"
-    " - CASE WHEN l.flow = 'fee' THEN l.gross_minor ELSE 0 END)"
-)
+_FEE: Final = f"(CASE WHEN l.flow IN {_FEE_IN_OBJECT} THEN 0 ELSE l.fee_minor END)"
 _NET: Final = "(l.gross_minor - l.fee_minor)"
 _MOVED: Final = f"({_NET} + {_FEE})"
 _WORTH: Final = "(i.amount_minor - i.fee_minor)"
@@ -62,6 +59,7 @@ class Lines:
     absolute: int = 0
     fees: int = 0
     open_in_breaks: Sum = field(default_factory=Sum)  # what they moved, without fees
+    open_payouts: Sum = field(default_factory=Sum)  # to our bank, of no break: they wait to be booked
     open_elsewhere: Sum = field(default_factory=Sum)
     open_absolute: int = 0
     later_absolute: int = 0  # of days after the run's
@@ -86,8 +84,7 @@ class Matched:
 
     absolute: int = 0
     differences: dict[str, Sum] = field(default_factory=dict)
-    # Lines that book themselves, without their fee: those that are booked, and those that are not yet.
-    posted_booked: int = 0
+    # Lines that book themselves and are not booked yet, without their fees.
     posted_unbooked: Sum = field(default_factory=Sum)
 
 
@@ -121,7 +118,8 @@ SELECT l.currency,
 """
 _OPEN_LINES = """
 WITH $REPLACED, $HELD
-SELECT l.currency, h.id IS NOT NULL, count(*), coalesce(sum($MOVED), 0), coalesce(sum(abs($NET)), 0)
+SELECT l.currency, CASE WHEN h.id IS NOT NULL THEN 'break' WHEN l.flow = 'payout' THEN 'payout' ELSE 'elsewhere' END,
+       count(*), coalesce(sum($MOVED), 0), coalesce(sum(abs($NET)), 0)
   FROM reconciliation_statementline l
   LEFT JOIN reconciliation_match m ON m.line_id = l.id AND m.undone_at IS NULL
   LEFT JOIN held h ON h.id = l.id
@@ -141,12 +139,14 @@ def lines(source: Source, *, day: date, lines_to: int = MAX_ID) -> dict[str, Lin
             later_absolute=int(later),
             replaced_absolute=int(replaced),
         )
-    for currency, is_held, count, moved, absolute in rows(_OPEN_LINES, parameters, IDS="line_ids"):
-        own = found[currency]
-        if is_held:
-            own.open_in_breaks = Sum(count, int(moved))
+    for currency, where, count, moved, absolute in rows(_OPEN_LINES, parameters, IDS="line_ids"):
+        own, total = found[currency], Sum(count, int(moved))
+        if where == "break":
+            own.open_in_breaks = total
+        elif where == "payout":
+            own.open_payouts = total
         else:
-            own.open_elsewhere = Sum(count, int(moved))
+            own.open_elsewhere = total
         own.open_absolute += int(absolute)
     return found
 
@@ -195,10 +195,12 @@ SELECT coalesce(l.currency, i.currency), m.rule, count(*),
  WHERE m.source_id = %(source)s AND m.undone_at IS NULL GROUP BY 1, 2
 """
 _POSTED_LINES = """
-SELECT l.currency, t.id IS NOT NULL, count(*), coalesce(sum($MOVED), 0)
+SELECT l.currency, count(*), coalesce(sum($MOVED), 0)
   FROM reconciliation_match m JOIN reconciliation_statementline l ON l.id = m.line_id
-  LEFT JOIN ledger_transaction t ON t.book_id = %(book)s AND t.reference = 'psp_payout:line:' || l.id
- WHERE m.source_id = %(source)s AND m.undone_at IS NULL AND m.rule = 'posted' AND l.flow <> 'fee' GROUP BY 1, 2
+ WHERE m.source_id = %(source)s AND m.undone_at IS NULL AND m.rule = 'posted'
+   AND NOT EXISTS (SELECT 1 FROM ledger_transaction t
+                    WHERE t.book_id = %(book)s AND t.reference IN ('psp_payout:line:' || l.id, 'psp_fee:line:' || l.id))
+ GROUP BY l.currency
 """
 
 
@@ -210,11 +212,8 @@ def matched(source: Source) -> dict[str, Matched]:
         own = found.setdefault(currency, Matched())
         own.differences[rule] = Sum(count, int(difference))
         own.absolute += int(absolute)
-    for currency, is_booked, count, moved in rows(_POSTED_LINES, parameters):
-        if is_booked:
-            found[currency].posted_booked = int(moved)
-        else:
-            found[currency].posted_unbooked = Sum(count, int(moved))
+    for currency, count, moved in rows(_POSTED_LINES, parameters):
+        found[currency].posted_unbooked = Sum(count, int(moved))
     return found
 
 

@@ -135,8 +135,8 @@ class _Currency:
         for rule in _ALLOWED:
             difference = self.matched.differences.get(rule, Sum())
             right.add(f"differences allowed by {rule}", difference.amount, difference.count if difference.amount else 0)
-        payouts = self.matched.posted_unbooked
-        right.add("payouts of the source not booked yet", payouts.amount, payouts.count)
+        for waiting in (lines.open_payouts, self.matched.posted_unbooked):
+            right.add("lines not booked yet", waiting.amount, waiting.count)
         right.add("fees not booked yet", -(lines.fees - self._fees_booked()))
         self._add_breaks(right)
         return right
