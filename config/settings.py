@@ -189,6 +189,10 @@ LEASE_SECONDS = int(os.environ.get("FLORIN_LEASE_SECONDS", "45"))
 SWEEP_SECONDS = 5
 CHECK_SECONDS = float(os.environ.get("FLORIN_CHECK_SECONDS", "30"))
 POLL_AFTER_SECONDS = int(os.environ.get("FLORIN_POLL_AFTER", "60"))
+# How often the changes at a PSP are looked through for those that it told nobody of.
+LOOK_SECONDS = int(os.environ.get("FLORIN_LOOK_SECONDS", "900"))
+# How long evidence is kept after its dispute is over: it holds personal data of buyers.
+EVIDENCE_DAYS = int(os.environ.get("FLORIN_EVIDENCE_DAYS", "540"))
 CHECKOUT_EXPIRES_AFTER_HOURS = 24
 # Payouts: how long a bank account waits after a change, how soon one without funding is looked at again, and how many
 # are taken up with one answer about a balance.

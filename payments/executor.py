@@ -18,6 +18,7 @@ from django.db.models import prefetch_related_objects
 
 from config import seam
 from payments import (
+    discovery,
     dispute_watch,
     doorbell,
     notifications,
@@ -28,13 +29,14 @@ from payments import (
     work,
 )
 from payments.breaker import note_health
+from payments.discovery import LookCall
 from payments.models import Charge, Dispute, PaymentEvent, PspAccount, PspOperation
 from payments.models.bulk import by_id, read_rows
 from payments.payout_calls import PayoutCall
 from payments.psp.base import CallError, Outcome, Result
 from payments.psp_calls import Call
 
-type AnyCall = Call | PayoutCall
+type AnyCall = Call | PayoutCall | LookCall
 
 log = structlog.get_logger(__name__)
 CLAIM_AT_MOST = 200
@@ -107,6 +109,8 @@ def claim(limit: int) -> list[AnyCall]:
             calls.extend(dispute_watch.claim(limit - len(calls)))
         if len(calls) < limit:
             calls.extend(payout_calls.claim(limit - len(calls), now=now))
+        if len(calls) < limit:
+            calls.extend(discovery.claim(limit - len(calls), now=now))
     calls.extend(notifications.claim(limit, now=now))
     return calls
 
@@ -148,6 +152,9 @@ def settle(answers: Sequence[tuple[AnyCall, Result]], *, go_on: bool = False) ->
         reports = about_payments[start : start + settlement.MAX_REPORTS]
         applied = settlement.advance(reports, now=now, claim_next=go_on)
         calls.extend(psp_calls.of_operation(operation, claim, now=now) for operation, claim in applied.claimed)
+    looked = [(call, result) for call, result in answers if isinstance(call, LookCall)]
+    if looked:
+        discovery.apply(looked, now=now)
     note_health([(call.account_id, result) for call, result in answers], now=now)
     return calls
 

@@ -482,6 +482,7 @@ _CHECKS: dict[str, str] = {
                SELECT 'poll of charge', id, due_at, lease_until FROM payments_charge UNION ALL
                SELECT 'poll of dispute', id, due_at, lease_until FROM payments_dispute UNION ALL
                SELECT 'payout', id, due_at, lease_until FROM payments_payout UNION ALL
+               SELECT 'look at PSP account', psp_account_id, due_at, lease_until FROM payments_psplook UNION ALL
                SELECT 'release of order', id, release_due_at, NULL FROM payments_paymentorder UNION ALL
                SELECT 'reserve', id, due_at, NULL FROM payments_reservehold UNION ALL
                SELECT 'expiry of payment', id, expiry_due_at, NULL FROM payments_paymentevent) x,
@@ -510,6 +511,10 @@ _WARNINGS: dict[str, str] = {
     "payouts_stopped": """
         SELECT 'book ' || book_id || ' pays nothing out since ' || since || ': ' || reason || ', ' || detail
           FROM payments_payoutstop WHERE lifted_at IS NULL""",
+    "found_refund": """
+        SELECT 'refund ' || psp_id || ' of charge ' || charge_id || ' over ' || amount_minor || ' ' || currency
+               || ' was made at the PSP and is not booked: since ' || found_at FROM payments_foundrefund
+         WHERE decided_at IS NULL AND psp_status NOT IN ('failed', 'cancelled')""",
     "dispute_in_quarantine": """
         SELECT 'dispute ' || id || ' contradicts our records: ' || quarantine_reason FROM payments_dispute
          WHERE quarantined_at IS NOT NULL""",

@@ -16,7 +16,7 @@ from django.conf import settings
 from ledger.ids import public_id
 from payments import checkout_links
 from payments.appliers.batch import Report
-from payments.appliers.operations import NOT_WANTED
+from payments.appliers.operations import NOT_WANTED, is_followed
 from payments.encryption import unseal
 from payments.models import Charge, DisputeEvidence, PaymentEvent, PspAccount, PspOperation, Refund
 from payments.psp import registry
@@ -112,6 +112,8 @@ def _conversation(
     charge, event = operation.charge, operation.event
     assert event is not None, "operations of payouts are spoken by payout_calls"
     wanted = not _was_withdrawn(operation, charge)
+    # The PSP has the refund: there is nothing to send any more, whatever becomes of the question.
+    followed = is_followed(operation)
     send = _sender(adapter, operation, event, charge)
     key_is_safe = operation.first_sent_at is None or now - operation.first_sent_at < KEY_IS_SAFE_FOR
     ask = _asker(adapter, operation, charge, now=now, key_is_safe=key_is_safe)
@@ -119,7 +121,7 @@ def _conversation(
     def run() -> Result:
         if sent_before:
             result = ask()
-            if result is not None and result.outcome != Outcome.NOT_EXECUTED:
+            if result is not None and (followed or result.outcome != Outcome.NOT_EXECUTED):
                 return result
             if result is None and not wanted and operation.kind == _K.CONFIRM:
                 # Asking found nothing; without a replay there is nothing more to learn.
@@ -149,6 +151,12 @@ def of_charge(charge: Charge) -> Call:
 def of_refund(refund: Refund) -> Call:
     """Build the call that asks where a refund stands."""
     psp_id, charge = refund.psp_id or "", refund.charge
+    run = with_adapter(charge.psp_account, lambda adapter: lambda: adapter.fetch(ObjectKind.REFUND, psp_id))
+    return Call(charge.psp_account_id, charge.event_id, charge.pk, run)
+
+
+def of_found_refund(charge: Charge, psp_id: str) -> Call:
+    """Build the call that asks what a refund of a charge is that we did not ask for."""
     run = with_adapter(charge.psp_account, lambda adapter: lambda: adapter.fetch(ObjectKind.REFUND, psp_id))
     return Call(charge.psp_account_id, charge.event_id, charge.pk, run)
 

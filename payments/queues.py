@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from django.db import connection
 
 # Uses partial indexes of due rows: operation_due, notification_due, charge_to_poll, dispute_to_poll,
-# payment_event_to_expire, payment_order_to_release, reserve_to_free, conversion_due, run_due.
+# payment_event_to_expire, payment_order_to_release, reserve_to_free, look_due, conversion_due, run_due.
 _LAG = """
 WITH clock AS (SELECT florin_now() AS at), due AS (
     SELECT 'operations' AS queue, due_at FROM payments_pspoperation, clock WHERE due_at <= clock.at
@@ -28,13 +28,15 @@ WITH clock AS (SELECT florin_now() AS at), due AS (
     UNION ALL
     SELECT 'reserves', due_at FROM payments_reservehold, clock WHERE due_at <= clock.at
     UNION ALL
+    SELECT 'looks', due_at FROM payments_psplook, clock WHERE due_at <= clock.at
+    UNION ALL
     SELECT 'conversions', due_at FROM payments_orderconversion, clock WHERE due_at <= clock.at
     UNION ALL
     SELECT 'runs', due_at FROM payments_run, clock WHERE due_at <= clock.at
 )
 SELECT q.queue, count(due.due_at), coalesce(extract(epoch FROM max(clock.at - due.due_at)), 0)::float8
   FROM clock, unnest(ARRAY['operations', 'notifications', 'polls', 'disputes', 'expiries', 'releases', 'reserves',
-                           'conversions', 'runs']) AS q (queue)
+                           'looks', 'conversions', 'runs']) AS q (queue)
   LEFT JOIN due ON due.queue = q.queue
  GROUP BY q.queue ORDER BY q.queue
 """

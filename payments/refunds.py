@@ -69,12 +69,20 @@ def request(event_id: int, wanted: Wanted, *, now: datetime) -> Refund:
     return refund
 
 
+def follow(batch: Batch, order: PaymentOrder, amount_minor: int, psp_id: str) -> None:
+    """Owe a buyer money of a locked order that the PSP is paying out already: its refund is followed, never sent.
+
+    For `found_refunds`; the caller commits the batch. Raises as `request`.
+    """
+    _request(batch, order, Wanted(order.pk, amount_minor), psp_id=psp_id)
+
+
 def left_of(order: PaymentOrder) -> int:
     """Return what of an order can still be refunded, in minor units: not what disputes have taken."""
     return max(0, order.captured_minor - order.refunded_minor - order.disputed_minor)
 
 
-def _request(batch: Batch, order: PaymentOrder, wanted: Wanted) -> Refund:
+def _request(batch: Batch, order: PaymentOrder, wanted: Wanted, *, psp_id: str = "") -> Refund:
     if order.status != PaymentOrder.Status.SUCCESS:
         raise InvalidState("payment_order_not_paid", f"The order is {order.status}: only what was paid can go back.")
     if order.top_up_of_id is not None:
@@ -101,6 +109,7 @@ def _request(batch: Batch, order: PaymentOrder, wanted: Wanted) -> Refund:
         amount_minor=amount,
         fee_policy=policy,
         fee_minor=_fee(batch, order, policy, amount),
+        psp_id=psp_id or None,
         created_at=batch.now,
     )
     order.refunded_minor += amount
@@ -118,6 +127,8 @@ def _request(batch: Batch, order: PaymentOrder, wanted: Wanted) -> Refund:
         lane = PspOperation.Lane.REFUNDS
         kind = PspOperation.Kind.REFUND
         operation = new_operation(kind, event, charge, now=batch.now, amount_minor=amount, lane=lane)
+        if psp_id:
+            operation.parameters, operation.state = {"psp_id": psp_id}, PspOperation.State.UNKNOWN
     else:
         batch.also_locked.append(chart.buyer_stored(order.book_id, stored, order.currency_id))
     batch.new_refunds.append((refund, operation))

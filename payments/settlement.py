@@ -116,7 +116,7 @@ def _apply_one(batch: Batch, report: Report) -> None:
         if operation is not None and operation.closed_at is None and operation.fence == report.fence:
             operations.apply(batch, operation, report)
         elif report.result.snapshot is not None and report.result.snapshot.kind == ObjectKind.REFUND:
-            operations.hear_of_refund(batch, report.result.snapshot)
+            operations.hear_of_refund(batch, report.charge_id, report.result.snapshot)
         elif report.about_dispute:
             if report.result.snapshot is not None and report.charge_id is not None:
                 disputes.apply(batch, batch.charges[report.charge_id], report.result.snapshot)

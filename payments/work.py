@@ -104,6 +104,13 @@ def claim_payouts(limit: int) -> tuple[list[Claim], list[Claim]]:
     )
 
 
+def claim_looks(limit: int) -> list[Claim]:
+    """Claim PSP accounts whose changes are due to be looked through (rows of PspLook, by account)."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM payments_claim_looks(%s, %s::interval)", [limit, _lease()])
+        return [Claim(*row) for row in cursor.fetchall()]
+
+
 def claim_notifications(limit: int) -> list[Claim]:
     """Claim stored notifications that are due."""
     with connection.cursor() as cursor:

@@ -16,11 +16,13 @@ from config import seam
 from ledger import folding
 from payments import (
     cancellations,
+    discovery,
     escalations,
     exchange,
     executor,
     idempotency,
     merchants,
+    refund_decisions,
     releases,
     reserves,
     runs,
@@ -85,9 +87,11 @@ class _Upkeep:
         now = seam.now()
         escalations.escalate_overdue(now=now)
         self.connected = merchants.connect_next(self.connected)
+        discovery.watch_new(now=now)
         idempotency.purge(now=now)
         schedules.pay_released(now=now)
         proposals.expire(now=now)
+        refund_decisions.conclude(now=now)
         runs.schedule(now=now)
 
     def fold_when_it_is_time(self) -> None:

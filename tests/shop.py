@@ -44,6 +44,7 @@ class Shop:
     superuser_url: str
     sellers: list[Seller]
     _carts: int = field(default=0)
+    _delivered: str = field(default="")
 
     def caller(self) -> Caller:
         """Return the caller that the API would resolve."""
@@ -128,11 +129,24 @@ class Shop:
 
     def notify(self, *, times: int = 1) -> int:
         """Deliver every notification of the PSP as the web process would, newest first; return how many were new."""
+        return self._deliver(self._events(limit=100), times)
+
+    def deliver(self) -> None:
+        """Deliver what the PSP has not delivered yet, newest first; all of it again if this dies on its way."""
+        events = self._events(limit=100, ending_before=self._delivered) if self._delivered else self._events(limit=100)
+        self._deliver(events, 1)
+        self._delivered = events[0]["id"] if events else self._delivered
+
+    def _events(self, **params: Any) -> list[dict[str, Any]]:
+        answer = requests.get(f"{self.psp.url}/v1/events", params=params, auth=(self.psp_key, ""), timeout=30)
+        events: list[dict[str, Any]] = answer.json()["data"]
+        return events
+
+    def _deliver(self, events: list[dict[str, Any]], times: int) -> int:
         reader = registry.reader_for("stripe")
         assert reader is not None
-        answer = requests.get(f"{self.psp.url}/v1/events", params={"limit": 100}, auth=(self.psp_key, ""), timeout=30)
         stored = 0
-        for body in answer.json()["data"]:
+        for body in events:
             ref = reader.parse(json.dumps(body).encode())
             for _ in range(times):
                 stored += notifications.store(self.tenant.psp_account, ref, body, now=seam.now())

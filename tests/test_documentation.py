@@ -270,14 +270,18 @@ def test_only_the_migration_gets_the_owner() -> None:
 
 
 def test_every_accident_is_shown_by_a_test_that_exists() -> None:
-    rows = _rows("explanation/accidents.md", "")
+    rows = _rows("explanation/accidents.md", "The accidents")
     assert [row[0] for row in rows if row[0]] == [str(number) for number in range(1, 17)]
+    named = [row[3] for row in rows]
+    named += [row[2] for row in _rows("explanation/accidents.md", "Money out: bad input, and two at once")]
     missing = []
-    for row in rows:
-        path, _, name = row[3].strip("`").partition("::")
+    for test in named:
+        path, _, name = test.strip("`").partition("::")
         if f"\ndef {name}(" not in (ROOT / path).read_text():
-            missing.append(row[3])
+            missing.append(test)
     assert missing == []
+    deaths = [row[2].strip("`") for row in _rows("explanation/accidents.md", "Deaths")]
+    assert [path for path in deaths if not (ROOT / path).is_file()] == []
 
 
 @pytest.mark.slow

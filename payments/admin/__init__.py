@@ -3,6 +3,7 @@
 from payments.admin import (
     charges,
     events,
+    found_refunds,
     merchants,
     messages,
     notifications,
@@ -19,6 +20,7 @@ from payments.admin import (
 __all__ = [
     "charges",
     "events",
+    "found_refunds",
     "merchants",
     "messages",
     "notifications",

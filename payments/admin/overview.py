@@ -24,6 +24,7 @@ from payments.admin import rows as operation_rows
 from payments.admin.finding import payments_named
 from payments.models import (
     Charge,
+    FoundRefund,
     Merchant,
     OutboxMessage,
     PaymentEvent,
@@ -51,6 +52,7 @@ _MENU: tuple[tuple[str, tuple[tuple[str, str, type[Model]], ...]], ...] = (
             ("Orders", "list_alt", PaymentOrder),
             ("Charges", "credit_card", Charge),
             ("Refunds", "undo", Refund),
+            ("Refunds found at PSPs", "travel_explore", FoundRefund),
         ),
     ),
     (
@@ -130,6 +132,8 @@ def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         tables += [_dead_operations(), _unknown_outcomes()]
     if request.user.has_perm("payments.view_refund"):
         tables.append(_refunds_to_decide())
+    if request.user.has_perm("payments.view_foundrefund"):
+        tables.append(_found_refunds())
     if request.user.has_perm("payments.view_pspnotification"):
         tables.append(_dead_notifications())
     if request.user.has_perm("wallet.view_proposal"):
@@ -303,6 +307,25 @@ def _refunds_to_decide() -> Table:
                 row.attention_at,
             )
             for row in rows[:LIMIT]
+        ],
+    )
+
+
+# Uses index: found_refund_needs_a_person.
+def _found_refunds() -> Table:
+    rows = FoundRefund.objects.filter(decided_at__isnull=True).exclude(psp_status__in=["failed", "cancelled"])
+    return Table(
+        "Refunds made at the PSP that nobody asked us for: a person books them",
+        ("Refund", "Payment", "Amount", "At the PSP", "Since"),
+        [
+            (
+                link(row, code(row.psp_id)),
+                link(row.charge.event, row.charge.event.checkout_id),
+                money(row.amount_minor, row.currency_id),
+                row.psp_status,
+                row.found_at,
+            )
+            for row in rows.select_related("charge__event").order_by("pk")[:LIMIT]
         ],
     )
 

@@ -7,7 +7,7 @@ stale or malformed notification leaves no row.
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from django.http import HttpRequest, HttpResponse
@@ -51,7 +51,7 @@ def _store(request: HttpRequest, psp: str, psp_account: str) -> bool:
     except NotificationRejected as error:
         log.warning("notification_rejected", psp_account=account.code, code=error.code)
         raise Invalid("notification_rejected", f"the notification was not accepted: {error.code}") from None
-    return notifications.store(account, ref, _storable(payload), now=now)
+    return notifications.store(account, ref, payload if isinstance(payload, dict) else {}, now=now)
 
 
 def _account(psp: str, text: str) -> PspAccount | None:
@@ -67,19 +67,3 @@ def _secret(account: PspAccount) -> str:
     except Unreadable:
         log.exception("webhook_secret_unreadable", psp_account=account.code)
         raise NotificationRejected("signature_secret_missing", "the signing secret cannot be opened") from None
-
-
-def _storable(payload: Any) -> dict[str, Any]:
-    """Return the payload as PostgreSQL can keep it: without what would let a client act for the buyer."""
-    content = payload if isinstance(payload, dict) else {}
-    return {key: _without_secrets(value) for key, value in content.items()}
-
-
-def _without_secrets(value: Any, depth: int = 0) -> Any:
-    if depth > json_body.MAX_DEPTH:
-        return None
-    if isinstance(value, dict):
-        return {key: _without_secrets(item, depth + 1) for key, item in value.items() if key != "client_secret"}
-    if isinstance(value, list):
-        return [_without_secrets(item, depth + 1) for item in value]
-    return value.replace("\0", "") if isinstance(value, str) else value

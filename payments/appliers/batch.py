@@ -14,7 +14,7 @@ from ledger.accounts import AccountSpec
 from payments import terms
 from payments.appliers import cases
 from payments.appliers.cases import Case
-from payments.models import Charge, PaymentEvent, PaymentOrder, PspAccount, PspOperation, Refund
+from payments.models import Charge, FoundRefund, PaymentEvent, PaymentOrder, PspAccount, PspOperation, Refund
 from payments.models.bulk import by_id, read_rows, update_rows
 from payments.outbox import Fact
 from payments.psp.base import Result
@@ -57,6 +57,7 @@ class Batch:
 
     `sellers` holds the public ids of the orders' sellers. `next` are operations that this batch made due and that may
     be claimed with it. `also_locked` are accounts to lock together with the wallets that decisions wait for.
+    `registered` are charges that go through REGISTERED on their way to another state: written in two steps.
     """
 
     now: datetime
@@ -80,6 +81,8 @@ class Batch:
     decisions: list[tuple[tuple[Owner, ...], Decision]] = field(default_factory=list)
     also_locked: list[AccountSpec] = field(default_factory=list)
     cases: list[Case] = field(default_factory=list)
+    found_refunds: list[FoundRefund] = field(default_factory=list)
+    registered: set[int] = field(default_factory=set)
     announcements: list[Callable[[], list[Fact]]] = field(default_factory=list)
     _charges: dict[int, list[Charge]] = field(init=False)
     _orders: dict[int, list[PaymentOrder]] = field(init=False)
@@ -228,16 +231,37 @@ def _values(event: PaymentEvent) -> tuple[object, ...]:
 
 def write(batch: Batch) -> None:
     """Write what the appliers changed: one statement per table, none for a table without changes."""
+    _register_charges(batch)
     update_rows([batch.charges[i] for i in sorted(batch.changed_charges)], _CHARGE_COLUMNS)
     _insert_charges(batch)
     update_rows([batch.orders[i] for i in sorted(batch.changed_orders)], _ORDER_COLUMNS)
     update_rows([batch.refunds[i] for i in sorted(batch.changed_refunds)], _REFUND_COLUMNS)
     _insert_refunds(batch.new_refunds)
     cases.write(batch.cases)
+    _note_refunds(batch.found_refunds)
     if batch.new_operations:
         PspOperation.objects.bulk_create(batch.new_operations)
     update_rows([batch.operations[i] for i in sorted(batch.changed_operations)], _OPERATION_COLUMNS)
     update_rows(batch.changed_events(), _EVENT_COLUMNS)
+
+
+def _register_charges(batch: Batch) -> None:
+    """Let charges that were first heard of in a later state be registered first: an UPDATE is one edge of a machine."""
+    on_their_way = [i for i in sorted(batch.registered) if batch.charges[i].status != Charge.Status.REGISTERED]
+    if on_their_way:
+        Charge.objects.filter(id__in=on_their_way).update(status=Charge.Status.REGISTERED)
+
+
+def _note_refunds(found: Sequence[FoundRefund]) -> None:
+    """Insert refunds that nobody asked us for, or note where known ones stand now. One statement."""
+    by_name = {(row.psp_account_id, row.psp_id): row for row in found}
+    if by_name:
+        FoundRefund.objects.bulk_create(
+            by_name.values(),
+            update_conflicts=True,
+            unique_fields=["psp_account", "psp_id"],
+            update_fields=["psp_status", "seen_at"],
+        )
 
 
 def _insert_charges(batch: Batch) -> None:

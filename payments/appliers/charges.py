@@ -40,6 +40,7 @@ def apply(batch: Batch, charge: Charge, snapshot: Snapshot, *, answers_own_call:
         batch.changed_charges.add(charge.pk)
     if charge.status == _S.NEW and is_charge:
         charge.registered()
+        batch.registered.add(charge.pk)
         batch.changed_charges.add(charge.pk)
     if charge.status == _S.CANCELLED:
         if snapshot.status == ObjectStatus.SUCCEEDED:

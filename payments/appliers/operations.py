@@ -8,7 +8,7 @@ from django.conf import settings
 
 from ledger.ids import public_id
 from payments import retries
-from payments.appliers import charges, disputes, refunds
+from payments.appliers import charges, disputes, found_refunds, refunds
 from payments.appliers.batch import Batch, Report
 from payments.models import Charge, PspOperation, Refund
 from payments.outbox import Fact
@@ -262,11 +262,14 @@ def _apply_refund(batch: Batch, operation: PspOperation, result: Result) -> None
     _give_up_on_late_success(batch, operation, refund)
 
 
-def hear_of_refund(batch: Batch, snapshot: Snapshot) -> None:
+def hear_of_refund(batch: Batch, charge_id: int | None, snapshot: Snapshot) -> None:
     """Apply what the PSP says of a refund that nobody holds the operation of: the answer to a notification."""
-    for refund in batch.refunds.values():
-        if refund.psp_id != snapshot.psp_id:
-            continue
+    known = [refund for refund in batch.refunds.values() if refund.psp_id == snapshot.psp_id]
+    if not known and (own := found_refunds.made_by_us(batch, snapshot)) is not None:
+        known = [own]
+    elif not known and charge_id is not None:
+        found_refunds.note(batch, batch.charges[charge_id], snapshot)
+    for refund in known:
         refunds.apply(batch, refund, snapshot)
         charge = batch.charges[refund.charge_id]
         for operation in batch.operations_of(charge.event_id):

@@ -23,7 +23,7 @@ def apply(batch: Batch, refund: Refund, snapshot: Snapshot) -> None:
 
     Raises `PspMismatch` when the PSP shows another refund than ours; nothing was changed then.
     """
-    _check(refund, snapshot)
+    _check(batch, refund, snapshot)
     if snapshot.psp_id and refund.psp_id != snapshot.psp_id:
         refund.psp_id = snapshot.psp_id
         batch.changed_refunds.add(refund.pk)
@@ -120,11 +120,14 @@ def _book(batch: Batch, refund: Refund, *, paid_out: bool) -> None:
     publish(batch, refund)
 
 
-def _check(refund: Refund, snapshot: Snapshot) -> None:
-    if snapshot.currency and (snapshot.amount_minor, snapshot.currency) != (refund.amount_minor, refund.currency_id):
+def _check(batch: Batch, refund: Refund, snapshot: Snapshot) -> None:
+    # One that was found at the PSP is split over the orders of its charge.
+    parts = [row for row in batch.refunds.values() if row.psp_id and row.psp_id == refund.psp_id] or [refund]
+    amount = sum(row.amount_minor for row in parts)
+    if snapshot.currency and (snapshot.amount_minor, snapshot.currency) != (amount, refund.currency_id):
         raise PspMismatch(
             f"the PSP says {snapshot.amount_minor} {snapshot.currency} minor units, "
-            f"the refund is {refund.amount_minor} {refund.currency_id}"
+            f"the refund is {amount} {refund.currency_id}"
         )
     if refund.psp_id and snapshot.psp_id and refund.psp_id != snapshot.psp_id:
         raise PspMismatch(f"the PSP has two refunds for this one: {refund.psp_id} and {snapshot.psp_id}")

@@ -5,6 +5,7 @@ from payments.models.conversions import OrderConversion
 from payments.models.disputes import Dispute, DisputePart
 from payments.models.evidence import DisputeEvidence, EvidenceFile
 from payments.models.invoices import BillingProfile, Invoice, VatRate
+from payments.models.looks import FoundRefund, PspLook
 from payments.models.machines import AllowedTransition, Transition
 from payments.models.messages import IdempotencyRecord, OutboxMessage, PspNotification, RequestNonce
 from payments.models.operations import PspOperation
@@ -27,6 +28,7 @@ __all__ = [
     "EvidenceFile",
     "FeePlan",
     "FixedFee",
+    "FoundRefund",
     "IdempotencyRecord",
     "Invoice",
     "Merchant",
@@ -42,6 +44,7 @@ __all__ = [
     "PayoutStop",
     "PspAccount",
     "PspFunding",
+    "PspLook",
     "PspNotification",
     "PspOperation",
     "Refund",

@@ -180,6 +180,9 @@ class Result:
     error: CallError | None = None
     request_id: str = ""
     failure: Failure | None = None
+    # Of a list of changes: one page of it, and where the next one goes on; empty at its end.
+    changes: tuple[Change, ...] = ()
+    cursor: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +279,15 @@ class NotificationRef:
     created_at: datetime
     metadata: Mapping[str, str] = field(default_factory=dict)
     snapshot: Snapshot | None = None
-    charge_psp_id: str = ""  # of a dispute: the charge it is about
+    charge_psp_id: str = ""  # of a refund or a dispute: the charge it is about
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something that a PSP says has happened, found by asking: what its notification would have said, or did say."""
+
+    ref: NotificationRef
+    payload: Mapping[str, object]
 
 
 class NotificationRejected(Exception):  # it is a verdict, not a fault
@@ -339,6 +350,14 @@ class Adapter(Protocol):
 
         SUCCEEDED with a snapshot when found, NOT_EXECUTED when the listing proves its absence, else UNKNOWN. `owner`
         narrows the list: a refund's charge, a payout's payee, a reversal's transfer.
+        """
+        ...
+
+    def changes(self, since: datetime, cursor: str = "") -> Result:
+        """List what has happened since a moment and is found in no other way: one page, newest first.
+
+        SUCCEEDED with `Result.changes`; with a `Result.cursor` while there is more. Only what moves money without a
+        call of ours: refunds and disputes, and payments that succeed when nobody waits for them any more.
         """
         ...
 

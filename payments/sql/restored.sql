@@ -10,3 +10,4 @@ REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON payments_payoutallocation FROM florin
 GRANT SELECT ON payments_payoutallocation TO florin_app;
 REVOKE EXECUTE ON FUNCTION payments_allocate_payouts(bigint[], text[], bigint[]) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION payments_allocate_payouts(bigint[], text[], bigint[]) TO florin_app;
+REVOKE DELETE, TRUNCATE ON payments_foundrefund, payments_psplook FROM florin_app;

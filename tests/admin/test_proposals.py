@@ -305,7 +305,7 @@ def test_lists_are_filtered_and_searched_by_a_whole_reference(proposal: Proposal
 
 def test_the_approver_sees_what_a_viewer_sees_and_proposes_nothing(db: None) -> None:
     rights = {group.name: set(group.permissions.values_list("codename", flat=True)) for group in Group.objects.all()}
-    own = {"check_proposals", "close_periods", "approve_payouts"}
+    own = {"check_proposals", "close_periods", "approve_payouts", "book_found_refunds"}
     assert rights["approver"] - rights["viewer"] == own
     assert rights["viewer"] <= rights["approver"]
     assert rights["operator"] & own == set()

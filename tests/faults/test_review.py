@@ -8,12 +8,22 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import requests
 from django_fsm import TransitionNotAllowed
 
 from config import seam
 from payments import cancellations, captures, executor, hosted, notifications, processing
 from payments.errors import InvalidState
-from payments.models import Charge, OutboxMessage, PaymentEvent, PspAccount, PspNotification, PspOperation, Refund
+from payments.models import (
+    Charge,
+    OutboxMessage,
+    PaymentEvent,
+    PspAccount,
+    PspNotification,
+    PspOperation,
+    Refund,
+    Transition,
+)
 from payments.psp.base import ObjectKind, ObjectStatus, Outcome
 from payments.psp.registry import reader_for
 from tests.shop import Shop, open_shop
@@ -246,3 +256,35 @@ def test_one_of_several_declined_charges_is_tried_again_with_the_buyer_there(sho
     shop.work()
     event.refresh_from_db()
     assert event.status == "requires_action", "asked for, not refused as if nobody were there"
+
+
+@pytest.mark.parametrize(
+    ("token", "capture", "status"),
+    [
+        ("pm_card_visa", "automatic", "SUCCEEDED"),
+        ("pm_card_visa", "manual", "AUTHORIZED"),
+        ("pm_card_authenticationRequired", "automatic", "REQUIRES_ACTION"),
+    ],
+)
+def test_a_charge_that_is_first_heard_of_when_it_was_tried_takes_every_step(
+    shop: Shop, token: str, capture: str, status: str
+) -> None:
+    """The answer to the registration is lost, and somebody pays with the object that it made."""
+    event = shop.buy(1000, capture=capture)
+    (call,) = executor.claim(10)
+    made = call.run()
+    assert made.snapshot is not None
+    requests.post(
+        f"{shop.psp.url}/v1/payment_intents/{made.snapshot.psp_id}/confirm",
+        data={"payment_method": token, "return_url": "https://shop.example/"},
+        auth=(shop.psp_key, ""),
+        timeout=30,
+    )
+    assert Charge.objects.get(event=event).status == Charge.Status.NEW
+    shop.notify()
+    executor.execute()
+    charge = Charge.objects.get(event=event)
+    assert charge.status == status, "the notification alone is enough"
+    steps = Transition.objects.filter(machine="payments_charge", object_id=charge.pk).order_by("id")
+    assert list(steps.values_list("source", "target")) == [("NEW", "REGISTERED"), ("REGISTERED", status)]
+    shop.check()

@@ -16,10 +16,12 @@ from hypothesis import strategies as st
 
 from config import seam
 from ledger.ids import public_id
-from payments import cancellations, dispute_shares, executor, invariants, psp_calls
+from payments import cancellations, dispute_shares, executor, invariants, psp_calls, refunds
+from payments.errors import Unprocessable
 from payments.models import Charge, Dispute, DisputePart, OutboxMessage, PaymentEvent, PaymentOrder
 from payments.psp.base import DisputeStage, Result, Snapshot
 from payments.psp_calls import Call
+from payments.refunds import Wanted
 from tests.shop import Shop
 from wallet import holdings, movements
 from wallet.movements import Heading
@@ -261,6 +263,34 @@ def test_what_a_second_dispute_takes_beyond_the_order_is_the_platforms_loss(shop
     hear(shop)
     assert (wallet(shop), wallet(shop, 1)) == ({}, {})
     assert platform(shop) == {"fees:dispute": -4000, "chargeback:loss": -2000}
+    shop.check()
+
+
+def test_a_dispute_of_a_charge_that_was_refunded_takes_what_is_left_and_the_rest_is_the_platforms_loss(
+    shop: Shop, paid: PaymentEvent
+) -> None:
+    """The buyer has 8.00 back from us and claims the whole 25.00 from the bank, which takes it."""
+    order = shop.orders(paid)[0]
+    refund = refunds.request(paid.pk, Wanted(order.pk, 800), now=seam.now())
+    shop.work()
+    refund.refresh_from_db()
+    assert refund.status == "succeeded"
+    psp_id = disputed(shop, paid)
+    hear(shop)
+    assert [(part.amount_minor, part.excess_minor) for part in Dispute.objects.get().parts.order_by("position")] == [
+        (1840, 640),
+        (660, 160),
+    ]
+    assert held(shop) == 2500
+    assert [(row.refunded_minor, row.pending_minor) for row in shop.orders(paid)] == [(800, 0), (0, 0)]
+    shop.check()
+    shop.psp.control(f"disputes/{psp_id}/close", status="lost")
+    hear(shop)
+    assert platform(shop)["chargeback:loss"] == -800, "what the buyer has twice"
+    assert wallet(shop) == wallet(shop, 1) == {}
+    with pytest.raises(Unprocessable):
+        refunds.request(paid.pk, Wanted(order.pk, 1), now=seam.now())
+    assert invariants.check().violations == []
     shop.check()
 
 

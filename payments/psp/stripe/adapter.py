@@ -26,6 +26,7 @@ from payments.psp.base import (
     Result,
 )
 from payments.psp.failures import FailureCode
+from payments.psp.stripe.changes import list_changes
 from payments.psp.stripe.currencies import to_stripe
 from payments.psp.stripe.fields import UnexpectedFormError, text_or_empty
 from payments.psp.stripe.lookup import RESOURCES, find_by_operation
@@ -329,6 +330,10 @@ class StripeAdapter:
     def find(self, kind: ObjectKind, operation_id: str, near: datetime, owner: str = "") -> Result:
         """Look for the object that an operation created; `near` is when its first request was sent."""
         return find_by_operation(self._wire, kind, operation_id, near, owner)
+
+    def changes(self, since: datetime, cursor: str = "") -> Result:
+        """List Stripe's events about refunds and disputes, and about payments that succeeded, since a moment."""
+        return list_changes(self._wire, since, cursor)
 
     def ensure_webhook(self, url: str) -> str:
         """Register our notification address and return its secret. Raises `ConnectionError` on failure."""

@@ -63,6 +63,14 @@ def reference(json: Json, name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
+def objects(json: Json, name: str) -> list[Json]:
+    """Return a list of objects that has to be there."""
+    found = json.get(name)
+    if not isinstance(found, list):
+        raise UnexpectedFormError(f"{name} is not a list")
+    return [mapping(item, f"an item of {name}") for item in found]
+
+
 def moment(json: Json, name: str) -> datetime:
     """Return a time that has to be there, given in Unix seconds."""
     try:

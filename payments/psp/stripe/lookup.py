@@ -7,14 +7,14 @@ The caller asks only once no request of the operation can be under way any more:
 received but not yet carried out is not in any list.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from payments.psp.base import CallError, ErrorCode, ObjectKind, Outcome, Result
-from payments.psp.stripe.fields import Json, UnexpectedFormError, mapping, text, texts
+from payments.psp.stripe.fields import UnexpectedFormError, objects, text, texts
 from payments.psp.stripe.translation import OPERATION_KEY, TRANSLATORS
-from payments.psp.stripe.wire import Answer, Refusal, Wire
+from payments.psp.stripe.wire import Refusal, Wire
 
 if TYPE_CHECKING:
     from stripe.params import (
@@ -58,7 +58,7 @@ def find_by_operation(wire: Wire, kind: ObjectKind, operation_id: str, near: dat
             # That the list could not be read says nothing about the operation: never a no.
             return Result(Outcome.UNKNOWN, error=answer.error, request_id=answer.request_id)
         try:
-            listed = list(_objects(answer))
+            listed = objects(answer.body, "data")
             for found in listed:
                 if texts(found, "metadata").get(OPERATION_KEY) == operation_id:
                     return Result(Outcome.SUCCEEDED, TRANSLATORS[kind](found), request_id=answer.request_id)
@@ -124,14 +124,6 @@ def _page(  # noqa: C901 - one list per kind of object, side by side
             return lambda: wire.v1.payouts.list(payouts, {"stripe_account": owner} if owner else {})
         case ObjectKind.BALANCE:
             raise AssertionError("a balance is not made by an operation")
-
-
-def _objects(answer: Answer) -> Iterator[Json]:
-    data = answer.body.get("data")
-    if not isinstance(data, list):
-        raise UnexpectedFormError("data is not a list")
-    for item in data:
-        yield mapping(item, "an item of the list")
 
 
 def _unknown(message: str, request_id: str) -> Result:

@@ -41,6 +41,7 @@ _FAMILIES: Final = {
     "charge.dispute.": ("dispute", ObjectKind.DISPUTE),
     "payout.": ("payout", ObjectKind.PAYOUT),
 }
+_OF_A_CHARGE: Final = (ObjectKind.REFUND, ObjectKind.DISPUTE)
 
 
 class StripeNotifications:
@@ -79,30 +80,30 @@ class StripeNotifications:
     def parse(self, body: bytes) -> NotificationRef:
         """Read a verified body. Raises `NotificationRejected` if it is not an event of Stripe's."""
         try:
-            event = mapping(json.loads(body), "the body")
-            if event.get("object") != "event":
-                raise UnexpectedFormError("the body is not an event")
-            event_id, event_type, created_at = (
-                text(event, "id"),
-                text(event, "type"),
-                moment(event, "created"),
-            )
-            shown = mapping(mapping(event.get("data"), "data").get("object"), "data.object")
-            kind, psp_id = _pointed_to(event_type, shown)
+            return event_reference(mapping(json.loads(body), "the body"))
         except (ValueError, RecursionError) as problem:
             raise NotificationRejected("body_malformed", str(problem)[:200]) from problem
-        if len(event_id) > MAX_ID_LENGTH or len(event_type) > MAX_ID_LENGTH or len(psp_id) > MAX_ID_LENGTH:
-            raise NotificationRejected("body_malformed", "an id is too long")
-        return NotificationRef(
-            event_id=event_id,
-            type=event_type,
-            kind=kind,
-            psp_id=psp_id,
-            created_at=created_at,
-            metadata=texts(shown, "metadata"),
-            snapshot=_snapshot(kind, psp_id, shown),
-            charge_psp_id=reference(shown, "payment_intent") if kind is ObjectKind.DISPUTE else "",
-        )
+
+
+def event_reference(event: Json) -> NotificationRef:
+    """Return what an event points to. Raises `UnexpectedFormError` if it is no event of Stripe's."""
+    if event.get("object") != "event":
+        raise UnexpectedFormError("the body is not an event")
+    event_id, event_type, created_at = text(event, "id"), text(event, "type"), moment(event, "created")
+    shown = mapping(mapping(event.get("data"), "data").get("object"), "data.object")
+    kind, psp_id = _pointed_to(event_type, shown)
+    if len(event_id) > MAX_ID_LENGTH or len(event_type) > MAX_ID_LENGTH or len(psp_id) > MAX_ID_LENGTH:
+        raise UnexpectedFormError("an id is too long")
+    return NotificationRef(
+        event_id=event_id,
+        type=event_type,
+        kind=kind,
+        psp_id=psp_id,
+        created_at=created_at,
+        metadata=texts(shown, "metadata"),
+        snapshot=_snapshot(kind, psp_id, shown),
+        charge_psp_id=reference(shown, "payment_intent") if kind in _OF_A_CHARGE else "",
+    )
 
 
 def _pointed_to(event_type: str, shown: Json) -> tuple[ObjectKind | None, str]:
