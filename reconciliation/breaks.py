@@ -64,6 +64,8 @@ WITH ended AS (
            last_run_id = %(run)s
      WHERE b.source_id IS NOT DISTINCT FROM %(source)s AND b.book_id = %(book)s AND b.state <> 'resolved'
        AND b.code = ANY (%(codes)s)
+       -- What was booked about a break (unknown money in suspense) is ended by who finds out, not by its own match.
+       AND b.transaction_id IS NULL
        AND NOT EXISTS (SELECT 1 FROM reconciliation_found f WHERE f.identity = b.identity)
     RETURNING b.id, b.code)
 INSERT INTO reconciliation_breakevent (break_id, what, code, actor, run_id, detail, at)

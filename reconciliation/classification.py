@@ -31,6 +31,9 @@ SELECT sha256(convert_to(concat_ws('|', %(book)s::text, %(source)s::text, q.leg,
        %(question)s, q.code, q.currency, q.amount, q.reference, q.detail, q.line_ids, q.item_ids, q.evidence, p.priority
   FROM ({question}) q
   JOIN unnest(%(all_codes)s::text[], %(priorities)s::smallint[]) AS p (code, priority) ON p.code = q.code
+ -- A line or an item that an earlier question has spoken for is not asked about again.
+ WHERE (q.line_ids = '{}' OR q.line_ids[1] NOT IN (SELECT unnest(f.line_ids) FROM reconciliation_found f))
+   AND (q.item_ids = '{}' OR q.item_ids[1] NOT IN (SELECT unnest(f.item_ids) FROM reconciliation_found f))
  ORDER BY q.leg, q.key, q.currency, q.code LIMIT %(limit)s
 ON CONFLICT (identity) DO NOTHING
 """

@@ -111,21 +111,22 @@ moved AS (
      WHERE y.transfer_psp_id <> '')
 """
 
-# What the PSPs of the book said that they paid out to our bank is what its statements must show.
+# What the PSPs of the book said that they paid out to our bank is what its statements must show; what came back to the
+# PSP before it arrived takes it back.
 _PSP_PAYOUTS = """
 moved AS (
-    SELECT 'credit' AS flow, l.reference, 0::smallint AS part, l.currency,
+    SELECT 'credit' AS flow, l.reference, (l.flow = 'payout_reversal')::int::smallint AS part, l.currency,
       -(l.gross_minor - l.fee_minor) AS amount_minor,
            0::bigint AS fee_minor, 'psp_payout' AS subject_kind, l.id AS subject_id,
            coalesce(l.occurred_at, l.booked_on::timestamp AT TIME ZONE p.zone) AS occurred_at
       FROM parameters p
       JOIN reconciliation_source bank ON bank.id = p.source_id
       JOIN reconciliation_source psp ON psp.book_id = bank.book_id AND psp.side = 'psp'
-      JOIN reconciliation_statementline l ON l.source_id = psp.id AND l.flow = 'payout' AND l.reference <> ''
+      JOIN reconciliation_statementline l ON l.source_id = psp.id AND l.flow IN ('payout', 'payout_reversal')
+       AND l.reference <> ''
       JOIN reconciliation_match m ON m.line_id = l.id AND m.rule = 'posted' AND m.undone_at IS NULL
      WHERE l.id > (SELECT coalesce(max(i.subject_id), 0) - 10000 FROM reconciliation_item i
                     WHERE i.source_id = p.source_id AND i.subject_kind = 'psp_payout')
-       AND l.gross_minor - l.fee_minor < 0
        -- A payout goes to one bank account: the first that is named for its currency.
        AND bank.id = (SELECT min(b.id) FROM reconciliation_source b
                        WHERE b.book_id = bank.book_id AND b.side = 'bank' AND b.active

@@ -113,13 +113,24 @@ SELECT %(source)s, %(run)s, 'netted', %(version)s, s.id, l.id
  ORDER BY l.id
 """
 
+# A payout that came back to the PSP before it arrived: the bank knows nothing of either.
+_NEVER_ARRIVED = """
+WITH sums AS (SELECT reference, currency, min(id) AS id FROM reconciliation_open_item
+               WHERE flow = 'credit' GROUP BY 1, 2 HAVING count(*) > 1 AND sum(amount_minor) = 0)
+INSERT INTO reconciliation_match (source_id, run_id, rule, rules_version, "group", item_id)
+SELECT %(source)s, %(run)s, 'netted', %(version)s, s.id, i.id
+  FROM sums s JOIN reconciliation_open_item i ON i.flow = 'credit' AND i.reference = s.reference
+                                             AND i.currency = s.currency
+ ORDER BY i.id
+"""
+
 # A bank names the payout somewhere: in its reference, or in the text.
 _BY_TEXT = """
 WITH named AS (
     SELECT l.id AS line_id, i.id AS item_id, count(*) OVER (PARTITION BY l.id) AS of_line,
            count(*) OVER (PARTITION BY i.id) AS of_item
       FROM reconciliation_open_item i
-      JOIN reconciliation_open_line l ON l.flow = 'credit' AND l.currency = i.currency
+      JOIN reconciliation_open_line l ON l.flow IN ('credit', 'debit', 'return') AND l.currency = i.currency
         AND l.gross_minor = i.amount_minor
        AND (i.reference IN (l.reference, l.own_reference, l.batch) OR position(i.reference IN l.text) > 0)
      WHERE i.flow = 'credit')
@@ -152,7 +163,12 @@ DELETE FROM reconciliation_open_item o USING reconciliation_match m
 """
 
 _RULES_OF_A_PSP: Final = (("group", _GROUPS), ("netted", _NETTED))
-_RULES_OF_A_BANK: Final = (("payout", _BY_TEXT), ("amount_date", _BY_AMOUNT_AND_DATE), ("netted", _NETTED))
+_RULES_OF_A_BANK: Final = (
+    ("payout", _BY_TEXT),
+    ("never_arrived", _NEVER_ARRIVED),
+    ("amount_date", _BY_AMOUNT_AND_DATE),
+    ("netted", _NETTED),
+)
 
 
 def pair(run: ReconciliationRun, *, now: datetime) -> dict[str, int]:

@@ -259,6 +259,8 @@ class ReconciliationRun(models.Model):
     lines_to = models.BigIntegerField(db_default=0, default=0)
     items_to = models.BigIntegerField(db_default=0, default=0)
     transitions_to = models.BigIntegerField(db_default=0, default=0)
+    # Up to this match everything that statements prove is booked.
+    matches_to = models.BigIntegerField(db_default=0, default=0)
     counts = models.JSONField(default=dict, db_default={})
     error = models.CharField(max_length=500, blank=True, db_default="", default="")
     started_at = models.DateTimeField(null=True)

@@ -10,7 +10,7 @@ import requests
 from django.db import transaction
 
 from config import seam
-from reconciliation import classification, items, matching
+from reconciliation import classification, items, matching, postings, repairs
 from reconciliation.classification import Classified
 from reconciliation.models import Break, ReconciliationRun, SettlementFile, Source, StatementLine
 from tests.sandbox_process import sandbox_psp
@@ -118,6 +118,55 @@ class Desk:
         run.state, run.verdict, run.finished_at = "finished", "RECONCILED", seam.now()
         run.save()
         return run, classified
+
+    def night(self, day: date | None = None, *, source: Source | None = None, rounds: int = 3) -> ReconciliationRun:
+        """Look at a source as the night does, repairs and all: until nothing more comes of it."""
+        of = source or self.source
+        run, _ = ReconciliationRun.objects.get_or_create(
+            book=of.book,
+            source=of,
+            day=day or self.today,
+            defaults={"public_id": seam.new_uuid(), "created_at": seam.now()},
+        )
+        for _round in range(rounds):
+            with transaction.atomic():
+                gathered = items.gather(of, since=items.last_seen(of), now=seam.now())
+                run.transitions_to = gathered.transitions_to
+                run.save(update_fields=["transitions_to"])
+                matching.pair(run, now=seam.now())
+                postings.book(run, now=seam.now())
+                classification.classify(run, now=seam.now())
+            run.refresh_from_db()
+            if not repairs.work_off(run, now=seam.now()).anything:
+                break
+            self.shop.work()
+        return run
+
+    def bank(self, name: str = "house") -> Source:
+        """Return a bank account whose statements are read."""
+        return Source.objects.create(
+            public_id=seam.new_uuid(),
+            book=self.shop.tenant.book,
+            code=f"bank-{name}",
+            side=Source.Side.BANK,
+            bank_name=name,
+            account="DE89370400440532013000",
+            starts_on=self.today - timedelta(days=30),
+        )
+
+    def balances(self) -> dict[str, int]:
+        """Return the accounts of the book that are not a seller's, with their signed sums, without those at zero."""
+        code = self.shop.tenant.psp_account.code
+        return {
+            name.removesuffix(":EUR").replace(f"psp:{code}:", "psp:"): total
+            for name, total in self.shop.balances().items()
+            if total and not name.startswith("seller:")
+        }
+
+    def expect_from(self, day: date) -> None:
+        """Expect nothing of before a day."""
+        self.source.starts_on = day
+        self.source.save()
 
     def codes(self) -> list[str]:
         """Return the classes of what is unresolved."""
