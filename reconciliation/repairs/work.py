@@ -68,7 +68,7 @@ def work_off(run: ReconciliationRun, *, now: datetime) -> Repaired:
 def _unresolved(run: ReconciliationRun, code: str) -> list[Break]:
     """Return open breaks of a class, locked for as long as the caller's transaction lasts."""
     # Uses index: break_unresolved.
-    rows = Break.objects.filter(source_id=run.source_id, code=code, state=Break.State.OPEN)
+    rows = Break.objects.filter(source=run.source, code=code, state=Break.State.OPEN)
     with transaction.atomic():
         return list(rows.select_for_update(no_key=True).order_by("id")[:BATCH])
 
@@ -77,12 +77,12 @@ def _named_since(run: ReconciliationRun) -> list[Break]:
     """Return what waits in suspense and has an open item of the same object now."""
     matched = Match.objects.filter(item_id=OuterRef("pk"), undone_at__isnull=True)
     waiting = Break.objects.filter(
-        source_id=run.source_id, code__in=[code for code, how in booking.BOOKINGS.items() if not how.resolves]
+        source=run.source, code__in=[code for code, how in booking.BOOKINGS.items() if not how.resolves]
     )
     rows = list(waiting.exclude(state=Break.State.RESOLVED).filter(transaction__isnull=False)[:BATCH])
     references = {row.reference for row in rows}
     named = set(
-        Item.objects.filter(source_id=run.source_id, reference__in=references)
+        Item.objects.filter(source=run.source, reference__in=references)
         .exclude(Exists(matched))
         .values_list("reference", flat=True)
     )
