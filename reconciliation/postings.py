@@ -18,7 +18,6 @@ from django.db import connection
 
 from ledger import periods
 from ledger.ids import public_id
-from ledger.posting import Posted
 from payments.models import MerchantBook
 from reconciliation import matching
 from reconciliation.differences import payouts
@@ -141,9 +140,9 @@ def booked_to(source: Source) -> int:
     return max(runs.values_list("matches_to", flat=True), default=0)
 
 
-def record(made: Sequence[Movement], *, now: datetime) -> list[Posted]:
-    """Post movements of reconciliation, in the caller's transaction. Idempotent by reference."""
-    return movements.record(made, now=now) if made else []
+def record(made: Sequence[Movement], *, now: datetime) -> list[int]:
+    """Post movements in the caller's transaction; return their transactions, in order. Idempotent by reference."""
+    return [posted.transaction_id for posted in movements.record(made, now=now)]
 
 
 def heading_of(source: Source, subject: str, currency: str, day: date, *, now: datetime) -> Heading:

@@ -103,7 +103,7 @@ def book(run: ReconciliationRun, code: str, found: Sequence[Break], *, now: date
     ready = [(case, booking.movement(case)) for case in cases if case.lines]
     # A journal of nothing is none: its lines are matched all the same.
     posted = iter(postings.record([made for _, made in ready if made is not None], now=now))
-    done = [(case, next(posted).transaction_id if made is not None else None) for case, made in ready]
+    done = [(case, next(posted) if made is not None else None) for case, made in ready]
     _match(run, [case.found for case, _ in done], booking)
     for case, transaction_id in done:
         row = case.found
