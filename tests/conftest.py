@@ -11,8 +11,56 @@ import psycopg
 import pytest
 import redis
 from pytest_django import DjangoDbBlocker
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.database import Clone
+from tests.journeys.driven_stack import driven_stack
+from tests.market import market
+from tests.sandbox_process import sandbox_psp
+from tests.shop import shop
+
+# Here and nowhere else: a fixture that two modules import is made twice, with a process or a stack for each.
+__all__ = ["driven_stack", "market", "sandbox_psp", "shop"]
+EXPENSIVE = frozenset({"driven_stack", "localstripe_url", "office_address"})
+# What takes seconds to start is started by one test process only: its tests stay together, by how their ids begin.
+TOGETHER = {
+    "tests/browser/": "office",
+    "tests/faults/test_stack_faults.py::test_without_celery": "",
+    "tests/faults/test_stack_faults.py::": "stack_faults",
+    "tests/journeys/test_demo.py::test_each_scene": "driven_stack",
+    "tests/journeys/test_demo.py::test_it_": "driven_stack",
+    "tests/journeys/test_demo.py::test_the_story": "driven_stack",
+    "tests/journeys/test_replay.py::": "driven_stack",
+    "tests/journeys/test_tutorial.py::": "driven_stack",
+    "tests/payments/psp/test_localstripe.py::": "localstripe",
+    "tests/payments/seals/test_bucket.py::": "bucket",
+    "tests/stack/test_stack.py::test_a_command_attaches": "stack",
+    "tests/stack/test_stack.py::test_a_killed_process": "stack",
+    "tests/stack/test_stack.py::test_a_stopped_process": "stack",
+    "tests/stack/test_stack.py::test_every_address": "stack",
+    "tests/test_documentation.py::test_the_readmes_example": "driven_stack",
+}
+
+
+class Together(LoadScopeScheduling):
+    """Hands tests out one by one, but those that share something expensive to one process.
+
+    It stands for `--dist loadgroup`, whose groups pytest-xdist 3.8 does not see under pytest 9.2.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        """Return what a test is handed out with."""
+        return _group_of(nodeid) or nodeid
+
+
+def _group_of(nodeid: str) -> str:
+    return next((group for start, group in TOGETHER.items() if nodeid.startswith(start)), "")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together | None:
+    """Hand tests out in our way where `./florin test` asks for it."""
+    return Together(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
 class OutsideTheMachineError(RuntimeError):
@@ -52,6 +100,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             raise pytest.UsageError(
                 f"{item.nodeid}: the runtime role may not truncate; use the fixture committed_db instead"
             )
+        if wanted & EXPENSIVE and not _group_of(item.nodeid):
+            raise pytest.UsageError(f"{item.nodeid}: it shares what takes seconds to start; name it in TOGETHER")
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 

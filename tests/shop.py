@@ -9,9 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-import psycopg
 import pytest
-import requests
 from django.db import connection
 
 from config import seam
@@ -36,15 +34,20 @@ MAX_ROUNDS = 60
 
 @dataclass
 class Shop:
-    """One merchant with two sellers, its key at the PSP, and the superuser that may move the clock."""
+    """One merchant with two sellers, its key at the PSP, and the database whose clock can be moved."""
 
     tenant: Tenant
     psp: SandboxPsp
     psp_key: str
-    superuser_url: str
+    clone: Clone
     sellers: list[Seller]
     _carts: int = field(default=0)
     _delivered: str = field(default="")
+
+    @property
+    def superuser_url(self) -> str:
+        """Return the address of the database for who may do everything."""
+        return self.clone.superuser_url
 
     def caller(self) -> Caller:
         """Return the caller that the API would resolve."""
@@ -119,13 +122,11 @@ class Shop:
 
     def pass_time(self, by: timedelta) -> None:
         """Move the clock of due rows and leases (the database's) forward."""
-        with psycopg.connect(self.superuser_url, autocommit=True) as superuser:
-            superuser.execute("UPDATE payments_clockshift SET shift = shift + %s", [by])
+        self.clone.pass_time(by)
 
     def reset_time(self) -> None:
         """Put the clock of due rows and leases back to now."""
-        with psycopg.connect(self.superuser_url, autocommit=True) as superuser:
-            superuser.execute("UPDATE payments_clockshift SET shift = '0'")
+        self.clone.reset_time()
 
     def notify(self, *, times: int = 1) -> int:
         """Deliver every notification of the PSP as the web process would, newest first; return how many were new."""
@@ -138,7 +139,7 @@ class Shop:
         self._delivered = events[0]["id"] if events else self._delivered
 
     def _events(self, **params: Any) -> list[dict[str, Any]]:
-        answer = requests.get(f"{self.psp.url}/v1/events", params=params, auth=(self.psp_key, ""), timeout=30)
+        answer = self.psp.http.get(f"{self.psp.url}/v1/events", params=params, auth=(self.psp_key, ""), timeout=30)
         events: list[dict[str, Any]] = answer.json()["data"]
         return events
 
@@ -178,7 +179,7 @@ class Shop:
 
     def refund_by_hand(self, payment_intent: str, amount: int) -> None:
         """Refund at the PSP itself, as somebody with its dashboard may."""
-        answer = requests.post(
+        answer = self.psp.http.post(
             f"{self.psp.url}/v1/refunds",
             data={"payment_intent": payment_intent, "amount": amount},
             auth=(self.psp_key, ""),
@@ -241,7 +242,7 @@ def open_shop(clone: Clone, psp: SandboxPsp, **settings: Any) -> Shop:
     account.api_key = seal(key, identity=f"psp_account.api_key:{account.public_id}")
     account.webhook_secret = seal(PSP_WEBHOOK_SECRET, identity=f"psp_account.webhook_secret:{account.public_id}")
     account.save()
-    return Shop(place, psp, key, clone.superuser_url, [place.seller(), place.seller()])
+    return Shop(place, psp, key, clone, [place.seller(), place.seller()])
 
 
 @pytest.fixture
@@ -249,6 +250,5 @@ def shop(committed_db: Clone, sandbox_psp: SandboxPsp) -> Iterator[Shop]:
     """Give a marketplace whose rows are really committed."""
     place = open_shop(committed_db, sandbox_psp)
     yield place
-    with psycopg.connect(committed_db.superuser_url, autocommit=True) as superuser:
-        superuser.execute("UPDATE payments_clockshift SET shift = '0'")
+    committed_db.reset_time()
     connection.close()

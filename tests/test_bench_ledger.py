@@ -4,10 +4,13 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 from config.local_stack.home import ROOT
 from tests.stacks import clean_environment, throwaway_home
 
 
+@pytest.mark.slow
 def test_a_short_run_measures_every_shape_and_leaves_the_books_right() -> None:
     """Without hordak, which would be installed, and with the least load that reaches every shape."""
     words = ["--seconds", "0.3", "--rounds", "1", "--accounts", "200", "--no-hordak", "--json"]

@@ -84,7 +84,7 @@ class Visit:
         self.page.screenshot(path=str(SCREENSHOTS / f"{name}.png"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def chromium() -> Path:
     """Find a browser, or skip with the reason."""
     for name in NAMES:
@@ -102,25 +102,32 @@ def playwright() -> Iterator[Any]:
         yield driver
 
 
-@pytest.fixture
-def office(chromium: Path, committed_db: Clone, tmp_path: Path) -> Iterator[Office]:
-    """Run the office as the stack does, on a free port, with the story committed."""
-    story = tell(seam.now())
-    passwords = {role: _create(role) for role in ("viewer", "operator", "approver")}
-    port = free_port()
+@pytest.fixture(scope="session")
+def office_address(
+    chromium: Path, clone: Clone, django_db_setup: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """Run the office as the stack does, on a free port; it keeps nothing between two tests but its connection."""
+    port, log = free_port(), tmp_path_factory.mktemp("office") / "office.log"
     program = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)]
     program += ["--no-ws", "--http", "1", "--blocking-threads", "2", "--log-level", "warning"]
     child = processes.start(
         [*program, "config.wsgi_office:application"],
-        log=tmp_path / "office.log",
+        log=log,
         environment={**os.environ, "FLORIN_DOORBELLS": "off"},
         directory=ROOT,
     )
     try:
-        _wait(f"http://127.0.0.1:{port}/admin/login/", tmp_path / "office.log")
-        yield Office(f"http://127.0.0.1:{port}", story, passwords)
+        _wait(f"http://127.0.0.1:{port}/admin/login/", log)
+        yield f"http://127.0.0.1:{port}"
     finally:
         processes.stop(child)
+
+
+@pytest.fixture
+def office(office_address: str, committed_db: Clone) -> Office:
+    """Give the running office with the story committed, and somebody of each role."""
+    story = tell(seam.now())
+    return Office(office_address, story, {role: _create(role) for role in ("viewer", "operator", "approver")})
 
 
 def _create(role: str) -> str:

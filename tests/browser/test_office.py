@@ -91,7 +91,7 @@ def test_a_payment_is_found_and_followed_to_the_books(office: Office, visit: Vis
     assert "cart-9003" in visit.text()
     assert "cart-9001" not in visit.text()
     visit.page.keyboard.press("Control+k")
-    visit.page.wait_for_timeout(300)
+    visit.page.wait_for_selector("#search-input-command:focus")
     visit.page.keyboard.type("cart-9004")
     visit.page.wait_for_selector("text=Payment, processing")
     visit.shoot("search")

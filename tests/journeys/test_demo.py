@@ -21,11 +21,9 @@ from config.local_stack.home import ROOT
 from payments import refunds
 from payments.models import Charge
 from payments.refunds import Wanted
-from tests.journeys.driven_stack import DrivenStack, driven_stack, last_line
+from tests.journeys.driven_stack import DrivenStack, last_line
 from tests.market import Market
 from tests.shop import Shop
-
-__all__ = ["driven_stack"]
 
 
 @pytest.fixture(scope="module")

@@ -16,9 +16,7 @@ from config.replay.purchases import (
     read_sellers,
     shares,
 )
-from tests.journeys.driven_stack import DrivenStack, driven_stack, last_line
-
-__all__ = ["driven_stack"]
+from tests.journeys.driven_stack import DrivenStack, last_line
 
 HEADING = "date,customer,quantity,amount_usd\n"
 PURCHASES = HEADING + (

@@ -7,9 +7,7 @@ import sys
 import pytest
 
 from config.local_stack.home import ROOT
-from tests.journeys.driven_stack import COMMAND_SECONDS, DrivenStack, driven_stack
-
-__all__ = ["driven_stack"]
+from tests.journeys.driven_stack import COMMAND_SECONDS, DrivenStack
 
 TUTORIAL = ROOT / "docs" / "tutorial" / "first-payment.md"
 HERE_THE_BUYER_PAYS = "<!-- here the buyer pays -->"

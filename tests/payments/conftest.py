@@ -1,6 +1,5 @@
-"""Fixtures for the tests of payments."""
+"""Fixtures for the tests of payments: a PSP of their own, whose clock no journey has moved."""
 
 from tests.sandbox_process import sandbox_psp
-from tests.shop import shop
 
-__all__ = ["sandbox_psp", "shop"]
+__all__ = ["sandbox_psp"]

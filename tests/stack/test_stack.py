@@ -30,11 +30,7 @@ def stack() -> Iterator[LocalStack]:
         yield running
 
 
-in_one_process = pytest.mark.xdist_group("stack")  # they share one stack
-
-
 @pytest.mark.slow
-@in_one_process
 def test_every_address_answers(stack: LocalStack) -> None:
     assert requests.get(stack.addresses["web"] + "/healthz", timeout=10).status_code == 200
     assert requests.get(stack.addresses["docs"], timeout=10).status_code == 200
@@ -46,7 +42,6 @@ def test_every_address_answers(stack: LocalStack) -> None:
 
 
 @pytest.mark.slow
-@in_one_process
 @pytest.mark.parametrize("name", ["worker", "web", "sweeper", "beat", "sandbox", "postgres", "valkey"])
 def test_a_killed_process_comes_back(stack: LocalStack, name: str) -> None:
     if not stack.celery and name in CELERY:
@@ -66,7 +61,6 @@ def test_a_killed_process_comes_back(stack: LocalStack, name: str) -> None:
 
 
 @pytest.mark.slow
-@in_one_process
 def test_a_stopped_process_stays_stopped_until_it_is_started(stack: LocalStack) -> None:
     stack.supervisor.stop(["sweeper"])
     assert stack.supervisor.pid("sweeper") is None
@@ -75,7 +69,6 @@ def test_a_stopped_process_stays_stopped_until_it_is_started(stack: LocalStack) 
 
 
 @pytest.mark.slow
-@in_one_process
 def test_a_command_attaches_to_the_running_stack(stack: LocalStack) -> None:
     environment = clean_environment() | {"FLORIN_HOME": str(stack.home.directory)}
     status = manage("status", "--json", environment=environment)

@@ -20,9 +20,10 @@ class Command(BaseCommand):
     def run_from_argv(self, argv: list[str]) -> None:
         """Become pytest: its signals and its exit code are ours."""
         words = argv[2:]
-        chosen = any(word.startswith(("-n", "--numprocesses")) or word in ALONE for word in words)
+        counted = any(word.startswith(("-n", "--numprocesses")) for word in words)
         os.chdir(ROOT)
-        parallel = [] if chosen else ["-n", "2", "--dist", "loadgroup"]
+        # Tests of a group stay in one process, however many there are: they share what takes seconds to start.
+        parallel = [] if ALONE & set(words) else ["--dist", "loadgroup", *([] if counted else ["-n", "2"])]
         os.execv(sys.executable, [sys.executable, "-m", "pytest", *parallel, *words])  # noqa: S606 - no shell wanted
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -1,7 +1,0 @@
-"""Faults: the process dies, the PSP misbehaves, the broker and the database go away."""
-
-from tests.market import market
-from tests.sandbox_process import sandbox_psp
-from tests.shop import shop
-
-__all__ = ["market", "sandbox_psp", "shop"]
