@@ -116,6 +116,8 @@ class SettlementFile(models.Model):
     new_count = models.IntegerField(db_default=0, default=0)
     known_count = models.IntegerField(db_default=0, default=0)
     changed_count = models.IntegerField(db_default=0, default=0)
+    # Lines of an earlier version that this revision leaves out: they got a last revision of no amount.
+    withdrawn_count = models.IntegerField(db_default=0, default=0)
     # What the statement declares, by currency: {"EUR": {"opening": 0, "closing": 0, "net": 0, "count": 0}}.
     declared = models.JSONField(default=dict, db_default={})
     # [{"line": 3, "column": "gross", "code": "invalid_amount", "detail": "..."}], the first thousand.
@@ -126,7 +128,10 @@ class SettlementFile(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint("source", "format", "sha256", name="a_file_is_received_once"),
+            # A quarantined file may be read again: once its day has come, or its columns are declared.
+            models.UniqueConstraint(
+                "source", "format", "sha256", condition=Q(state="ingested"), name="a_file_is_ingested_once"
+            ),
             models.UniqueConstraint("id", "source", name="file_belongs_to_one_source"),
             models.CheckConstraint(
                 condition=Q(line_count=F("new_count") + F("known_count") + F("changed_count")),
