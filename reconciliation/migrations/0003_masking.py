@@ -8,7 +8,7 @@ from reconciliation.sql import load
 
 class Migration(migrations.Migration):
 
-    dependencies = [("reconciliation", "0001_initial")]
+    dependencies = [("reconciliation", "0002_matches_to")]
 
     operations = [
         migrations.AddField(
@@ -24,5 +24,5 @@ class Migration(migrations.Migration):
                 condition=Q(state="ingested"), name="a_file_is_ingested_once",
             ),
         ),
-        migrations.RunSQL(load("0002/masking")),
+        migrations.RunSQL(load("0003/masking")),
     ]
