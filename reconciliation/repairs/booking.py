@@ -47,7 +47,8 @@ class Booking:
     resolves: bool = True
 
 
-def _place(source: Source) -> str:
+def place_of(source: Source) -> str:
+    """Return the place of our money at a source, as the chart of accounts has it without the currency."""
     if source.side == Source.Side.PSP:
         return f"psp:{postings.psp_code(source)}:clearing"
     return f"bank:{source.bank_name}"
@@ -56,7 +57,7 @@ def _place(source: Source) -> str:
 def _suspended(case: Case) -> Movement | None:
     if not case.gross_minor:
         return None
-    return movements.suspend(case.heading, place=_place(case.source), amount=case.gross_minor)
+    return movements.suspend(case.heading, place=place_of(case.source), amount=case.gross_minor)
 
 
 def _fee(case: Case) -> Movement | None:
@@ -129,7 +130,7 @@ def release(run: ReconciliationRun, found: Sequence[Break], *, now: datetime) ->
     for row in found:
         case = _case(run.source, row, lines, times[row.pk], now=now)
         if case.gross_minor:
-            made.append(movements.identify(case.heading, place=_place(run.source), amount=case.gross_minor))
+            made.append(movements.identify(case.heading, place=place_of(run.source), amount=case.gross_minor))
     postings.record(made, now=now)
     ids = [line for row in found for line in row.line_ids]
     Match.objects.filter(line_id__in=ids, undone_at__isnull=True, rule=Match.Rule.BREAK).update(

@@ -13,7 +13,7 @@ from django.db.models import Exists, OuterRef
 from reconciliation import breaks
 from reconciliation.codes import CODES
 from reconciliation.models import Break, Item, Match, ReconciliationRun
-from reconciliation.repairs import asking, booking, caps
+from reconciliation.repairs import asking, booking, caps, proposing
 
 # At most so many breaks of a class in one go; the next round takes the rest.
 BATCH: Final = 1000
@@ -41,6 +41,7 @@ def work_off(run: ReconciliationRun, *, now: datetime) -> Repaired:
     Idempotent: a journal is called after its break and line, and a question is asked once for each line.
     """
     done = Repaired()
+    proposing.settle(run.source, run.book_id, now=now)
     with transaction.atomic():
         named = _named_since(run)
         done.identified = booking.release(run, named, now=now)
