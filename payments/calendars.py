@@ -57,6 +57,13 @@ def after(at: datetime, days: int, *, business: bool, calendar: str, time_zone: 
     return datetime.combine(day, time.min, tzinfo=zone).astimezone(UTC)
 
 
+def bounds(day: date, time_zone: str) -> tuple[datetime, datetime]:
+    """Return when a day begins and when the next one does, in UTC."""
+    zone = ZoneInfo(time_zone)
+    starts, ends = (datetime.combine(day + timedelta(days=more), time.min, tzinfo=zone) for more in (0, 1))
+    return starts.astimezone(UTC), ends.astimezone(UTC)
+
+
 @lru_cache(maxsize=1000)
 def _holidays(calendar: str, year: int) -> Container[date]:
     if calendar == WEEKENDS:

@@ -1,9 +1,10 @@
 """Runs: what is to be done once a day, as due rows that any sweeper may work off.
 
-A kind is registered with one line: its name, its function, its time of day. The next occurrence of each kind is always
-in the table, so a machine that was away at that time does it when it is back; of occurrences that it missed altogether
-only the first is made up for. Scheduling twice makes one row; a worker that died loses its lease, and its successor
-starts over, so a function must bear being begun again. Nothing here needs the broker.
+A kind is registered with one line: its name, its function, its time of day, or none when it is asked for. The next
+occurrence of each kind is always in the table, so a machine that was away at that time does it when it is back; of
+occurrences that it missed altogether only the first is made up for. Scheduling twice makes one row; a worker that died
+loses its lease, and its successor starts over, so a function must bear being begun again. Nothing here needs the
+broker.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import structlog
 from django.db import connection, transaction
 
 from payments.errors import InvalidState, NotFound
-from payments.models import Run
+from payments.models import MerchantBook, Run
 from payments.retries import Policy
 
 log = structlog.get_logger(__name__)
@@ -30,19 +31,24 @@ LEASE = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What is run, and when. `run` gets the row and the time, and returns what is kept as its result."""
+    """What is run, and when. `run` gets the row and the time, and returns what is kept as its result.
+
+    Without a time of day it is run when somebody asks for it (`ask`). With an empty `zone` the time is that of each
+    book's own time zone.
+    """
 
     name: str
     run: Callable[[Run, datetime], Mapping[str, Any]]
-    at: time
+    at: time | None
     zone: str = "UTC"
     per_book: bool = False
     lease: timedelta = LEASE
     policy: Policy = DAILY
 
-    def following(self, now: datetime) -> datetime:
+    def following(self, now: datetime, zone_name: str = "") -> datetime:
         """Return the first occurrence after `now`: local time of day, so its length in UTC follows the clocks."""
-        zone = zoneinfo.ZoneInfo(self.zone)
+        assert self.at is not None, "a kind without a time of day is asked for"
+        zone = zoneinfo.ZoneInfo(zone_name or self.zone)
         day = now.astimezone(zone).date()
         due = datetime.combine(day, self.at, zone)
         return due if due > now else datetime.combine(day + timedelta(days=1), self.at, zone)
@@ -54,7 +60,9 @@ class Registry:
 
     kinds: dict[str, Kind] = field(default_factory=dict)
 
-    def register(self, name: str, run: Callable[[Run, datetime], Mapping[str, Any]], at: time, **options: Any) -> None:
+    def register(
+        self, name: str, run: Callable[[Run, datetime], Mapping[str, Any]], at: time | None, **options: Any
+    ) -> None:
         """Add a kind: once, when the application starts. Options are those of `Kind`."""
         kind = Kind(name, run, at, **options)
         if self.kinds.setdefault(name, kind) is not kind:
@@ -76,9 +84,10 @@ class Claim:
 _SCHEDULE = """
 INSERT INTO payments_run (kind, book_id, period, due_at)
 SELECT k.kind, b.id, k.period, k.due_at
-  FROM unnest(%(kinds)s::text[], %(periods)s::text[], %(due)s::timestamptz[], %(per_book)s::bool[])
-       AS k (kind, period, due_at, per_book)
-  LEFT JOIN ledger_book b ON k.per_book
+  FROM unnest(%(kinds)s::text[], %(periods)s::text[], %(due)s::timestamptz[], %(per_book)s::bool[], %(zones)s::text[])
+       AS k (kind, period, due_at, per_book, zone)
+  LEFT JOIN ledger_book b ON k.per_book AND (k.zone = '' OR EXISTS (
+       SELECT 1 FROM payments_merchantbook m WHERE m.book_id = b.id AND m.time_zone = k.zone))
  WHERE (b.id IS NOT NULL OR NOT k.per_book)
    AND NOT EXISTS (SELECT 1 FROM payments_run r
                     WHERE r.kind = k.kind AND r.book_id IS NOT DISTINCT FROM b.id AND r.period = k.period)
@@ -91,19 +100,46 @@ def schedule(*, now: datetime) -> int:
 
     The period is the local date of the occurrence.
     """
-    kinds = list(registry.kinds.values())
-    due = [kind.following(now) for kind in kinds]
+    occurrences: list[tuple[Kind, str]] = []
+    for kind in registry.kinds.values():
+        if kind.at is not None:
+            occurrences += [(kind, zone) for zone in (("",) if kind.zone else _zones_of_books())]
+    due = [kind.following(now, zone) for kind, zone in occurrences]
     with connection.cursor() as cursor:
         cursor.execute(
             _SCHEDULE,
             {
-                "kinds": [kind.name for kind in kinds],
+                "kinds": [kind.name for kind, _ in occurrences],
                 "periods": [at.date().isoformat() for at in due],
                 "due": due,
-                "per_book": [kind.per_book for kind in kinds],
+                "per_book": [kind.per_book for kind, _ in occurrences],
+                "zones": [zone for _, zone in occurrences],
             },
         )
         return int(cursor.rowcount)
+
+
+def _zones_of_books() -> list[str]:
+    return list(MerchantBook.objects.order_by("time_zone").values_list("time_zone", flat=True).distinct())
+
+
+_ASK = """
+INSERT INTO payments_run (kind, book_id, period, due_at) VALUES (%(kind)s, %(book)s, %(period)s, florin_now())
+ON CONFLICT (kind, book_id, period) DO UPDATE
+   SET due_at = florin_now(), finished_at = NULL, dead_at = NULL, tries = 0, error = '', result = NULL
+ WHERE payments_run.due_at IS NULL
+"""
+
+
+def ask(name: str, *, book_id: int, period: str) -> bool:
+    """Let a kind be run for a book and period as soon as possible, once more if it ended; say whether it was not due.
+
+    In the caller's transaction; idempotent while it waits or runs.
+    """
+    assert name in registry.kinds, f"there is no kind {name}"
+    with connection.cursor() as cursor:
+        cursor.execute(_ASK, {"kind": name, "book": book_id, "period": period})
+        return bool(cursor.rowcount)
 
 
 def claim(limit: int = 1) -> list[Claim]:

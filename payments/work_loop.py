@@ -28,6 +28,7 @@ from payments import (
     runs,
     schedules,
     seal_anchor,
+    upkeep,
     verification,
 )
 from wallet import proposals
@@ -92,6 +93,7 @@ class _Upkeep:
         schedules.pay_released(now=now)
         proposals.expire(now=now)
         refund_decisions.conclude(now=now)
+        upkeep.do(now=now)
         runs.schedule(now=now)
 
     def fold_when_it_is_time(self) -> None:

@@ -65,6 +65,7 @@ def before(run: ReconciliationRun) -> ReconciliationRun | None:
             source=run.source,
             day__lt=run.day,
             state=ReconciliationRun.State.FINISHED,
+            counts__has_key="closing",
         )
         .order_by("-day")
         .first()
