@@ -124,21 +124,22 @@ def _zones_of_books() -> list[str]:
 
 
 _ASK = """
-INSERT INTO payments_run (kind, book_id, period, due_at) VALUES (%(kind)s, %(book)s, %(period)s, florin_now())
+INSERT INTO payments_run (kind, book_id, period, due_at)
+VALUES (%(kind)s, %(book)s, %(period)s, greatest(florin_now(), %(at)s))
 ON CONFLICT (kind, book_id, period) DO UPDATE
-   SET due_at = florin_now(), finished_at = NULL, dead_at = NULL, tries = 0, error = '', result = NULL
+   SET due_at = EXCLUDED.due_at, finished_at = NULL, dead_at = NULL, tries = 0, error = '', result = NULL
  WHERE payments_run.due_at IS NULL
 """
 
 
-def ask(name: str, *, book_id: int, period: str) -> bool:
-    """Let a kind be run for a book and period as soon as possible, once more if it ended; say whether it was not due.
+def ask(name: str, *, book_id: int, period: str, at: datetime | None = None) -> bool:
+    """Let a kind be run for a book and period, at once or not before `at`, and once more if it ended.
 
-    In the caller's transaction; idempotent while it waits or runs.
+    Returns whether it was not due. In the caller's transaction; idempotent while it waits or runs.
     """
     assert name in registry.kinds, f"there is no kind {name}"
     with connection.cursor() as cursor:
-        cursor.execute(_ASK, {"kind": name, "book": book_id, "period": period})
+        cursor.execute(_ASK, {"kind": name, "book": book_id, "period": period, "at": at})
         return bool(cursor.rowcount)
 
 

@@ -1,7 +1,7 @@
 """The account of a source in the books: what it holds, and which of its entries reconciliation and people posted.
 
-A posting of reconciliation is known by its reference (`reconciliation/references.py`): it books one line, the fees
-until a line, or a break. Read-only, set-based; meant for one snapshot with `closing_sums`. Debit is positive, as in
+A posting of reconciliation is known by its reference (`reconciliation/references.py`): it books one line, the fees that
+a run found, or a break. Read-only, set-based; meant for one snapshot with `closing_sums`. Debit is positive, as in
 lines.
 """
 
@@ -28,27 +28,15 @@ class Posted:
     """What reconciliation and people posted on a source's account. `of_breaks`: by break, by its key."""
 
     fees: Sum = field(default_factory=Sum)
-    fees_through: tuple[date, int] | None = None
     of_lines: Sum = field(default_factory=Sum)
     of_breaks: dict[int, Sum] = field(default_factory=dict)
     of_people: Sum = field(default_factory=Sum)
 
 
-_FEES = """
-WITH $REPLACED
-SELECT coalesce(sum($FEE), 0) FROM reconciliation_statementline l WHERE l.currency = %(currency)s AND $COUNTS
-"""
-
-
-def fees(source: Source, currency: str, *, day: date, lines_to: int) -> int:
-    """Return what a source charged on lines booked until `day` with ids until `lines_to`; above zero is a cost."""
-    parameters = {"source": source.pk, "day": day, "lines_to": lines_to, "currency": currency}
-    return int(rows(_FEES, parameters)[0][0])
-
-
 # What reconciliation posts, and what people do; all other entries of a source's account come from objects of payments.
 _OURS: Final = (
     "psp_fee",
+    "psp_rounding",
     "psp_payout",
     "bank_credit",
     "bank_charge",
@@ -94,9 +82,8 @@ def _sort_in(own: Posted, source: Source, posting: tuple[str, str, int | None], 
     if break_id is not None:
         before = own.of_breaks.get(break_id, Sum())
         own.of_breaks[break_id] = Sum(before.count + 1, before.amount + amount)
-    elif kind == "psp_fee" and words[1:3] == ["fees", str(source.pk)] and len(words) == 6:
+    elif kind == "psp_fee" and parse_public_id("rec", words[1]) is not None:
         own.fees = Sum(own.fees.count + 1, own.fees.amount + amount)
-        own.fees_through = (date.fromisoformat(words[3]), int(words[4]))
     elif kind in _OURS and words[1:2] == ["line"]:
         own.of_lines = Sum(own.of_lines.count + 1, own.of_lines.amount + amount)
     elif kind in _PEOPLES:
@@ -108,11 +95,11 @@ WITH mine AS (SELECT b.id AS break_id, b.line_ids, b.item_ids FROM reconciliatio
 SELECT x.break_id, sum(x.amount) FROM (
     SELECT mine.break_id, $MOVED AS amount FROM mine JOIN reconciliation_statementline l ON l.id = ANY (mine.line_ids)
       LEFT JOIN reconciliation_match m ON m.line_id = l.id AND m.undone_at IS NULL
-     WHERE m.id IS NULL OR m.rule IN ('break', 'person')
+     WHERE m.id IS NULL OR m.rule IN ('break', 'person', 'posted', 'tolerance')
      UNION ALL
-    SELECT mine.break_id, -$WORTH FROM mine JOIN reconciliation_item i ON i.id = ANY (mine.item_ids)
+    SELECT mine.break_id, -i.amount_minor FROM mine JOIN reconciliation_item i ON i.id = ANY (mine.item_ids)
       LEFT JOIN reconciliation_match m ON m.item_id = i.id AND m.undone_at IS NULL
-     WHERE m.id IS NULL OR m.rule IN ('break', 'person')) x
+     WHERE m.id IS NULL OR m.rule IN ('break', 'person', 'posted', 'tolerance')) x
  GROUP BY x.break_id
 """
 

@@ -16,12 +16,10 @@ from django.db import connection
 
 from reconciliation.models import Source
 
-# What our books have of it already when the object itself was booked: the charge of a PSP for a dispute.
-_FEE_IN_OBJECT: Final = "('dispute', 'dispute_reversal')"
-# Of a line: what is a fee of the source, and what the rest of it moved. Together they are its net.
-_FEE: Final = f"(CASE WHEN l.flow IN {_FEE_IN_OBJECT} THEN 0 ELSE l.fee_minor END)"
+# Of a line: what it changed, what of that was a fee of the source, and what the rest of it moved.
 _NET: Final = "(l.gross_minor - l.fee_minor)"
-_MOVED: Final = f"({_NET} + {_FEE})"
+_FEE: Final = "l.fee_minor"
+_MOVED: Final = "l.gross_minor"
 _WORTH: Final = "(i.amount_minor - i.fee_minor)"
 
 _NAMES: Final = {
@@ -70,7 +68,8 @@ class Lines:
 class Items:
     """Items of a source in one currency: all, and those that nothing was matched with."""
 
-    all: Sum = field(default_factory=Sum)
+    fees: int = 0
+    all: Sum = field(default_factory=Sum)  # less what our books have of the source's fees already
     absolute: int = 0
     open_in_breaks: Sum = field(default_factory=Sum)
     open_waiting: Sum = field(default_factory=Sum)
@@ -84,8 +83,10 @@ class Matched:
 
     absolute: int = 0
     differences: dict[str, Sum] = field(default_factory=dict)
-    # Lines that book themselves and are not booked yet, without their fees.
+    # Lines that book themselves, without their fees: those booked with their break, and those not booked yet.
+    posted_in_breaks: Sum = field(default_factory=Sum)
     posted_unbooked: Sum = field(default_factory=Sum)
+    fees_booked: int = 0  # as the matches say
 
 
 def _filled(text: str, **more: str) -> str:
@@ -152,14 +153,14 @@ def lines(source: Source, *, day: date, lines_to: int = MAX_ID) -> dict[str, Lin
 
 
 _ITEMS = """
-SELECT i.currency, count(*), coalesce(sum($WORTH), 0), coalesce(sum(abs($WORTH)), 0)
+SELECT i.currency, sum(i.fee_minor), count(*), coalesce(sum($WORTH), 0), coalesce(sum(abs($WORTH)), 0)
   FROM reconciliation_item i WHERE i.source_id = %(source)s GROUP BY i.currency
 """
 _OPEN_ITEMS = """
 WITH $HELD
 SELECT i.currency,
        CASE WHEN h.id IS NOT NULL THEN 'break' WHEN i.expected_by >= %(day)s THEN 'waiting' ELSE 'overdue' END,
-       count(*), coalesce(sum($WORTH), 0), coalesce(sum(abs($WORTH)), 0)
+       count(*), coalesce(sum(i.amount_minor), 0), coalesce(sum(abs($WORTH)), 0)
   FROM reconciliation_item i
   LEFT JOIN reconciliation_match m ON m.item_id = i.id AND m.undone_at IS NULL
   LEFT JOIN held h ON h.id = i.id
@@ -171,8 +172,8 @@ def items(source: Source, *, day: date) -> dict[str, Items]:
     """Return the items of a source, by currency."""
     found: dict[str, Items] = {}
     parameters = {"source": source.pk, "day": day}
-    for currency, count, worth, absolute in rows(_ITEMS, parameters):
-        found[currency] = Items(Sum(count, int(worth)), int(absolute))
+    for currency, charged, count, worth, absolute in rows(_ITEMS, parameters):
+        found[currency] = Items(int(charged), Sum(count, int(worth)), int(absolute))
     for currency, where, count, worth, absolute in rows(_OPEN_ITEMS, parameters, IDS="item_ids"):
         own, total = found[currency], Sum(count, int(worth))
         if where == "break":
@@ -187,33 +188,56 @@ def items(source: Source, *, day: date) -> dict[str, Items]:
 
 _MATCHED = """
 SELECT coalesce(l.currency, i.currency), m.rule, count(*),
-       coalesce(sum($MOVED), 0) - coalesce(sum($WORTH), 0),
+       coalesce(sum($MOVED), 0) - coalesce(sum(i.amount_minor), 0),
        coalesce(sum(abs($NET)), 0) + coalesce(sum(abs($WORTH)), 0)
   FROM reconciliation_match m
   LEFT JOIN reconciliation_statementline l ON l.id = m.line_id
   LEFT JOIN reconciliation_item i ON i.id = m.item_id
  WHERE m.source_id = %(source)s AND m.undone_at IS NULL GROUP BY 1, 2
 """
+# Lines that book themselves, by what became of it: a posting names the line, its break was booked, or nothing yet.
 _POSTED_LINES = """
-SELECT l.currency, count(*), coalesce(sum($MOVED), 0)
+SELECT l.currency, b.id IS NOT NULL, count(*), coalesce(sum($MOVED), 0)
   FROM reconciliation_match m JOIN reconciliation_statementline l ON l.id = m.line_id
- WHERE m.source_id = %(source)s AND m.undone_at IS NULL AND m.rule = 'posted'
+  LEFT JOIN reconciliation_break b ON b.source_id = m.source_id AND b.transaction_id IS NOT NULL
+                                  AND l.id = ANY (b.line_ids)
+ WHERE m.source_id = %(source)s AND m.undone_at IS NULL AND m.rule = 'posted' AND l.gross_minor <> 0
    AND NOT EXISTS (SELECT 1 FROM ledger_transaction t
-                    WHERE t.book_id = %(book)s AND t.reference IN ('psp_payout:line:' || l.id, 'psp_fee:line:' || l.id))
- GROUP BY l.currency
+                    WHERE t.book_id = %(book)s AND t.reference = 'psp_payout:line:' || l.id)
+ GROUP BY 1, 2
+"""
+# The fees that are booked: of every line that was ever matched (of a revised one the latest that was), less what our
+# books had of them with the object. What the postings of fees say is another thing (`account_sums.posted`).
+_FEES = """
+WITH $REPLACED, once AS MATERIALIZED (
+    SELECT DISTINCT ON (l.key) l.currency, l.fee_minor
+      FROM reconciliation_match m JOIN reconciliation_statementline l ON l.id = m.line_id
+     WHERE m.source_id = %(source)s AND m.id <= %(matches_to)s ORDER BY l.key, l.revision DESC)
+SELECT currency, sum(fee) FROM (
+    SELECT o.currency, o.fee_minor AS fee FROM once o WHERE o.fee_minor <> 0
+     UNION ALL
+    SELECT i.currency, -i.fee_minor FROM reconciliation_item i
+     WHERE i.source_id = %(source)s AND i.fee_minor <> 0
+       AND EXISTS (SELECT 1 FROM reconciliation_match m WHERE m.item_id = i.id AND m.id <= %(matches_to)s)) x
+ GROUP BY currency
 """
 
 
-def matched(source: Source) -> dict[str, Matched]:
-    """Return what is matched of a source, by currency."""
+def matched(source: Source, *, booked_to: int) -> dict[str, Matched]:
+    """Return what is matched of a source, by currency; fees are booked of matches up to `booked_to`."""
     found: dict[str, Matched] = {}
-    parameters = {"source": source.pk, "book": source.book_id}
+    parameters = {"source": source.pk, "book": source.book_id, "lines_to": MAX_ID, "matches_to": booked_to}
     for currency, rule, count, difference, absolute in rows(_MATCHED, parameters):
         own = found.setdefault(currency, Matched())
         own.differences[rule] = Sum(count, int(difference))
         own.absolute += int(absolute)
-    for currency, count, moved in rows(_POSTED_LINES, parameters):
-        found[currency].posted_unbooked = Sum(count, int(moved))
+    for currency, in_break, count, moved in rows(_POSTED_LINES, parameters):
+        if in_break:
+            found[currency].posted_in_breaks = Sum(count, int(moved))
+        else:
+            found[currency].posted_unbooked = Sum(count, int(moved))
+    for currency, fee in rows(_FEES, parameters):
+        found.setdefault(currency, Matched()).fees_booked = int(fee)
     return found
 
 

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from django.db import connection
 
-from reconciliation import account_sums, closing_sums, sub_ledger
+from reconciliation import account_sums, closing_sums, postings, sub_ledger
 from reconciliation.account_sums import Balance, Posted
 from reconciliation.closing_sums import Items, Lines, Matched, Sum
 from reconciliation.models import Identity, ReconciliationRun, SettlementFile, Source
@@ -75,7 +75,7 @@ def before(run: ReconciliationRun) -> ReconciliationRun | None:
 def _of_a_source(run: ReconciliationRun, source: Source) -> list[Identity]:
     lines = closing_sums.lines(source, day=run.day)
     items = closing_sums.items(source, day=run.day)
-    matched = closing_sums.matched(source)
+    matched = closing_sums.matched(source, booked_to=postings.booked_to(source))
     posted = account_sums.posted(source)
     books = account_sums.books(source)
     unbooked = account_sums.unbooked(source, day=run.day) if source.side == Source.Side.BANK else {}
@@ -136,9 +136,11 @@ class _Currency:
         for rule in _ALLOWED:
             difference = self.matched.differences.get(rule, Sum())
             right.add(f"differences allowed by {rule}", difference.amount, difference.count if difference.amount else 0)
+        in_breaks = self.matched.posted_in_breaks
+        right.add("lines booked with their break", in_breaks.amount, in_breaks.count)
         for waiting in (lines.open_payouts, self.matched.posted_unbooked):
             right.add("lines not booked yet", waiting.amount, waiting.count)
-        right.add("fees not booked yet", -(lines.fees - self._fees_booked()))
+        right.add("fees not booked yet", -(lines.fees - items.fees - self.matched.fees_booked))
         self._add_breaks(right)
         return right
 
@@ -149,13 +151,6 @@ class _Currency:
             right.add(what, total.amount, total.count)
         self._add_breaks(right)
         return right
-
-    def _fees_booked(self) -> int:
-        """Return the fees of the lines that the last posting of fees says it booked; not what it booked."""
-        if self.posted.fees_through is None:
-            return 0
-        day, lines_to = self.posted.fees_through
-        return account_sums.fees(self.source, self.currency, day=day, lines_to=lines_to)
 
     def _add_breaks(self, right: Explained) -> None:
         """Take back what was posted about breaks: no more of it than the break is about."""

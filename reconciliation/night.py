@@ -7,15 +7,15 @@ is not fetched, gathered, paired or written twice. So a run that was interrupted
 twice changes nothing. The end is one transaction in one snapshot: identities, counts, verdict and the fact that tells
 of them are of one moment, or are not there.
 
-`fetchers` and `repairers` are told by the application what there is (reconciliation/apps.py). This module decides
-nothing about a difference, and posts nothing.
+This module decides nothing about a difference, and posts nothing.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, Final
@@ -36,6 +36,8 @@ from reconciliation import (
     integrity,
     items,
     matching,
+    postings,
+    repairs,
     representations,
     sources,
     statement_checks,
@@ -55,8 +57,8 @@ NIGHTLY, ASKED_FOR = "reconciliation", "reconciliation_run"
 
 # Whoever brings the statements of a source for a day: `fetch(source, day, now)`.
 fetchers: list[Callable[[Source, date, datetime], object]] = []
-# Whoever works breaks off without a person: returns counts, by what was done; `changed` above zero asks for a new look.
-repairers: list[Callable[[ReconciliationRun, datetime], Mapping[str, int]]] = []
+# What the PSP was asked about is known by then, and the day is looked at again.
+ANSWERED_WITHIN: Final = timedelta(minutes=2)
 
 
 class Overtaken(Exception):  # it is an end, not a fault
@@ -94,7 +96,8 @@ def look_at_book(book_id: int, day: date, *, now: datetime, within: timedelta = 
 
 def when_asked(run: Run, now: datetime) -> dict[str, Any]:
     """Do a run that somebody asked for: a file came, or a person wants it."""
-    value = parse_public_id("rec", run.period)
+    value = parse_public_id("rec", run.period.partition(":")[0])
+    assert run.book_id is not None
     row = ReconciliationRun.objects.filter(public_id=value, book_id=run.book_id).first() if value else None
     if row is None:
         raise NotFound("not_found", "There is no such run.")
@@ -216,22 +219,31 @@ class _Night:
     now: datetime
     violations: list[Violation] = field(default_factory=list)
     repaired: dict[str, int] = field(default_factory=dict)
+    asked: bool = False
 
     def look_and_repair(self) -> None:
         """Look, let be repaired what needs no person, and look again while that changes anything."""
         for _ in range(MAX_ROUNDS):
-            with transaction.atomic():
-                _locked(self.run)
+            with self._step():
                 self.look()
-            changed = 0
-            for repair in repairers:
-                for what, count in repair(self.run, self.now).items():
-                    if what == "changed":
-                        changed += count
-                    elif count:
-                        self.repaired[what] = self.repaired.get(what, 0) + count
-            if not changed:
+            if self.run.source is None or not self._repair():
                 break
+
+    def _repair(self) -> bool:
+        """Work off what needs no person; say whether it is worth another look."""
+        repaired = repairs.work_off(self.run, now=self.now)
+        told = {"identified": repaired.identified} | {
+            f"{what} {code}": count
+            for what, counts in (("booked", repaired.booked), ("asked", repaired.asked))
+            for code, count in counts.items()
+        }
+        for what, count in told.items():
+            if count:
+                self.repaired[what] = self.repaired.get(what, 0) + count
+        for code, count in repaired.above_cap.items():
+            self.repaired[f"above cap {code}"] = count
+        self.asked = self.asked or bool(repaired.asked)
+        return bool(repaired.booked or repaired.identified)
 
     def look(self) -> list[dict[str, Any]]:
         """Gather, pair, classify; or check the books. Return what is pending."""
@@ -243,6 +255,7 @@ class _Night:
         run.transitions_to = gathered.transitions_to
         run.save(update_fields=["transitions_to"])
         matching.pair(run, now=now)
+        postings.book(run, now=now)
         pending = classification.classify(run, now=now).pending
         run.refresh_from_db(fields=["lines_to", "items_to"])
         return [
@@ -256,6 +269,21 @@ class _Night:
             for one in pending
         ]
 
+    @contextmanager
+    def _step(self, *, one_snapshot: bool = False) -> Iterator[None]:
+        """Do a step in a transaction of its own under the lock of the source. Raises `Overtaken`."""
+        look = self.run.look
+        try:
+            with transaction.atomic():
+                if one_snapshot and not connection.savepoint_ids:
+                    with connection.cursor() as cursor:
+                        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+                _locked(self.run)
+                yield
+        except BaseException:
+            self.run.look = look  # what was counted in it is undone
+            raise
+
     def close(self) -> ReconciliationRun:
         """Look a last time, in one snapshot, and write down what is true then."""
         for attempt in range(1, MAX_TRIES_TO_CLOSE + 1):
@@ -268,11 +296,7 @@ class _Night:
 
     def _close_once(self) -> ReconciliationRun:
         run, now = self.run, self.now
-        with transaction.atomic():
-            if not connection.savepoint_ids:
-                with connection.cursor() as cursor:
-                    cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            _locked(run)
+        with self._step(one_snapshot=True):
             pending = self.look()
             found = identities.close(run, now=now)
             if run.source is not None:
@@ -291,6 +315,10 @@ class _Night:
             run.state, run.finished_at, run.error = State.FINISHED, now, ""
             _publish(run, found, now=now)
             run.save()
+            if self.asked:
+                # A name of its own: the run that asks for it may be the one that a file asked for.
+                period = f"{public_id('rec', run.public_id)}:2"
+                runs.ask(ASKED_FOR, book_id=run.book_id, period=period, at=now + ANSWERED_WITHIN)
         log.info(
             "reconciled",
             book=run.book_id,

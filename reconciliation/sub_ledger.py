@@ -167,11 +167,12 @@ SELECT 'refunds that are owed', 'refund:payable:' || currency, currency, sum(in_
   FROM sides GROUP BY currency
 """
 
-# A break whose money is in suspense says how much: outside minus ours.
+# A break whose money is in suspense says by its lines how much.
 _SUSPENSE = """
 WITH $MANUAL, $HELD, sides AS (
-    SELECT b.currency, 0 AS in_books, b.amount_minor AS by_objects FROM reconciliation_break b
+    SELECT b.currency, 0 AS in_books, l.gross_minor AS by_objects FROM reconciliation_break b
       JOIN ledger_transaction t ON t.id = b.transaction_id
+      JOIN reconciliation_statementline l ON l.id = ANY (b.line_ids)
      WHERE b.book_id = %(book)s AND b.state <> 'resolved' AND t.kind = 'suspend'
      UNION ALL
     SELECT m.currency, 0, m.amount FROM manual m WHERE m.code LIKE 'suspense:%%'
@@ -203,13 +204,11 @@ SELECT CASE part WHEN 'connected' THEN 'on connected accounts' ELSE 'held by the
 # What PSPs paid out to our bank, by the lines that were booked on both sides.
 _IN_TRANSIT = """
 WITH $MANUAL, $HELD, lines AS (
-    SELECT l.currency, l.gross_minor FROM ledger_transaction t
-      JOIN reconciliation_statementline l ON l.id = substring(t.reference FROM ':line:([0-9]{1,18})$$')::bigint
-     WHERE t.book_id = %(book)s AND t.kind = 'psp_payout'
-     UNION ALL
-    SELECT l.currency, l.gross_minor FROM ledger_transaction t
-      JOIN reconciliation_statementline l ON l.id = substring(t.reference FROM ':line:([0-9]{1,18})$$')::bigint
-     WHERE t.book_id = %(book)s AND t.kind = 'bank_credit'),
+    SELECT l.currency, l.gross_minor
+      FROM (SELECT substring(t.reference FROM ':(?:line|brk_[0-9a-z]{26}):([0-9]{1,18})')::bigint AS line_id
+              FROM ledger_transaction t
+             WHERE t.book_id = %(book)s AND t.kind IN ('psp_payout', 'bank_credit')) t
+      JOIN reconciliation_statementline l ON l.id = t.line_id),
 sides AS (
     SELECT l.currency, 0 AS in_books, l.gross_minor AS by_objects FROM lines l
      UNION ALL

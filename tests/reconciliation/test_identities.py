@@ -7,23 +7,14 @@ from datetime import timedelta
 import pytest
 
 from config import seam
+from ledger.ids import public_id
 from ledger.models import TransactionKind
-from reconciliation import account_sums, references
+from payments.models import Charge
+from reconciliation import references
 from reconciliation.models import Break, Identity, Item, Match, SettlementFile, Source, StatementLine
 from tests.reconciliation.closing import account, as_superuser, clearing, close, close_again, post, residuals, term
 from tests.reconciliation.conftest import Desk
 from tests.reconciliation.test_matching import sold
-
-
-def booked_fees(desk: Desk, amount: int | None = None) -> int:
-    """Book what the statement charged, as the repairs do; return it."""
-    lines_to = StatementLine.objects.order_by("-id")[0].pk
-    charged = account_sums.fees(desk.source, "EUR", day=desk.today, lines_to=lines_to)
-    subject = references.of_fees(desk.source.pk, desk.today, lines_to, "EUR")
-    cost = account(desk, "fees:psp:EUR")
-    booked = charged if amount is None else amount
-    post(desk, TransactionKind.PSP_FEE, subject, debit=cost, credit=clearing(desk), amount=booked)
-    return charged
 
 
 def declared(desk: Desk, closing: int, source: Source | None = None) -> SettlementFile:
@@ -59,20 +50,43 @@ def test_a_true_statement_closes_and_its_fees_are_named(desk: Desk) -> None:
 
 def test_booked_fees_are_in_the_books(desk: Desk) -> None:
     sold(desk, 1000)
-    desk.true_statement()
-    fees = booked_fees(desk)
-    found = close(desk)
+    (line,) = desk.true_statement()
+    found = close_again(desk.night())
     assert residuals(found) == {}
     assert term(found, "bridge", "fees not booked yet") == 0
-    assert term(found, "bridge", "in the books") == 1000 - fees
+    assert term(found, "bridge", "in the books") == 1000 - line.fee_minor
 
 
 def test_fees_that_were_booked_wrong_are_left_over(desk: Desk) -> None:
     sold(desk, 1000)
     desk.true_statement()
-    charged = account_sums.fees(desk.source, "EUR", day=desk.today, lines_to=2**62)
-    booked_fees(desk, charged + 7)
-    assert residuals(close(desk)) == {"bridge": 7}
+    run = desk.night()
+    subject, cost = f"{public_id('rec', run.public_id)}:9:EUR:2026-01-01", account(desk, "fees:psp:EUR")
+    post(desk, TransactionKind.PSP_FEE, subject, debit=cost, credit=clearing(desk), amount=7)
+    assert residuals(close_again(run)) == {"bridge": 7}
+
+
+def test_what_repairs_book_closes(desk: Desk) -> None:
+    """A dispute with its cost, a fee, a payout without lines, unknown money: booked, and explained."""
+    event = desk.shop.buy(2000)
+    desk.shop.work()
+    desk.shop.psp.control("disputes", payment_intent=Charge.objects.get(event=event).psp_id)
+    desk.shop.notify()
+    desk.shop.work()
+    desk.shop.buy(9000)
+    desk.shop.work()
+    desk.true_statement()
+    desk.line(flow="fee", gross_minor=-120, reference="fee_1")
+    desk.line(flow="payout", gross_minor=-600, fee_minor=5, reference="po_1")
+    desk.line(flow="charge", gross_minor=500, fee_minor=9, reference="pi_nobody")
+    run = desk.night()
+    found = close_again(run)
+    assert residuals(found) == {}
+    booked = {kind for kind, _ in desk.shop.journals()}
+    assert {"open_dispute", "psp_fee", "psp_payout", "suspend"} <= booked
+    assert term(found, "bridge", "fees not booked yet") == 0
+    run.source = None
+    assert residuals(close_again(run)) == {}, "suspense is what its breaks say"
 
 
 def test_what_is_not_due_yet_is_named_and_then_in_a_break(desk: Desk) -> None:
@@ -168,7 +182,7 @@ def test_a_journal_about_a_break_takes_no_more_than_the_break_is_about(desk: Des
     run, _ = desk.run()
     found = Break.objects.get()
     suspense = account(desk, "suspense:credit:EUR")
-    subject = references.of_break(found.public_id)
+    subject = f"{public_id('brk', found.public_id)}:1:0"
     post(desk, TransactionKind.SUSPEND, subject, debit=clearing(desk), credit=suspense, amount=500)
     closed = close_again(run)
     assert residuals(closed) == {}

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+import requests
 
 from config import seam
 from ledger.ids import public_id
-from payments import runs
-from payments.models import MerchantBook, OutboxMessage, Run
+from payments import executor, runs
+from payments.models import Charge, MerchantBook, OutboxMessage, PaymentOrder, Run
 from reconciliation import classification, identities, matching, night
 from reconciliation.models import (
     Break,
@@ -24,22 +24,13 @@ from reconciliation.models import (
     SettlementFile,
     Source,
 )
+from reconciliation.repairs import Repaired
 from tests.reconciliation.closing import as_superuser
 from tests.reconciliation.conftest import Desk
 from tests.reconciliation.test_identities import declared
 from tests.reconciliation.test_matching import sold
 
 KEPT = (Item, Match, Break, BreakEvent, Identity, OutboxMessage)
-
-
-@pytest.fixture(autouse=True)
-def nobody() -> Iterator[None]:
-    """Let no application's fetchers and repairers take part."""
-    fetchers, repairers = list(night.fetchers), list(night.repairers)
-    night.fetchers.clear()
-    night.repairers.clear()
-    yield
-    night.fetchers[:], night.repairers[:] = fetchers, repairers
 
 
 def reconcile(desk: Desk, day: date | None = None, *, of: Source | None = None) -> ReconciliationRun:
@@ -206,17 +197,17 @@ def test_it_is_begun_anew_where_it_died(desk: Desk, step: str, monkeypatch: pyte
     assert Match.objects.count() == Item.objects.count() == 1
 
 
-def test_whoever_begins_a_run_anew_stops_the_other(desk: Desk) -> None:
+def test_whoever_begins_a_run_anew_stops_the_other(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     sold(desk, 1000)
     balanced(desk)
     begun: list[ReconciliationRun] = []
 
     def meanwhile(source: Source, day: date, now: datetime) -> None:
-        night.fetchers.clear()
+        monkeypatch.setattr(night, "fetchers", [])
         begun.append(reconcile(desk, day))
         del source, now
 
-    night.fetchers.append(meanwhile)
+    monkeypatch.setattr(night, "fetchers", [meanwhile])
     with pytest.raises(night.Overtaken):
         reconcile(desk)
     assert begun[0].verdict == "RECONCILED"
@@ -224,20 +215,47 @@ def test_whoever_begins_a_run_anew_stops_the_other(desk: Desk) -> None:
     assert OutboxMessage.objects.filter(type="reconciliation.completed").count() == 1
 
 
-def test_it_looks_again_while_repairs_change_something_but_not_for_ever(desk: Desk) -> None:
+def test_it_looks_again_while_repairs_change_something_but_not_for_ever(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sold(desk, 1000)
     balanced(desk)
     looks: list[int] = []
 
-    def repair(run: ReconciliationRun, now: datetime) -> dict[str, int]:
+    def work_off(run: ReconciliationRun, *, now: datetime) -> Repaired:
         looks.append(run.pk)
         del now
-        return {"changed": 1, "looked_up": 2}
+        return Repaired(booked={"A11": 2})
 
-    night.repairers.append(repair)
+    monkeypatch.setattr(night.repairs, "work_off", work_off)
     run = reconcile(desk)
     assert len(looks) == night.MAX_ROUNDS
-    assert run.counts["repairs"] == {"looked_up": 2 * night.MAX_ROUNDS}
+    assert run.counts["repairs"] == {"booked A11": 2 * night.MAX_ROUNDS}
+
+
+def test_a_lost_notification_is_healed_by_the_night(desk: Desk) -> None:
+    """The PSP has the money, nobody told us: it is asked, what it says is booked, and the next look is green."""
+    event = desk.shop.buy(1000)
+    executor.execute()  # registered: the confirmation is lost
+    charge = Charge.objects.get(event=event)
+    confirm = requests.post(
+        f"{desk.shop.psp.url}/v1/payment_intents/{charge.psp_id}/confirm",
+        data={"payment_method": "pm_card_visa"},
+        auth=(desk.shop.psp_key, ""),
+        timeout=30,
+    )
+    confirm.raise_for_status()
+    balanced(desk)
+    run = reconcile(desk)
+    assert (run.verdict, run.counts["breaks"]) == ("BREAKS", {"A06": 1})
+    assert run.counts["repairs"] == {"asked A06": 1}
+    again = Run.objects.get(kind=night.ASKED_FOR)
+    assert again.period == f"{public_id('rec', run.public_id)}:2"
+    desk.shop.work()
+    night.when_asked(again, seam.now())
+    run.refresh_from_db()
+    assert (run.verdict, run.counts["breaks"]) == ("RECONCILED", {})
+    assert PaymentOrder.objects.get(event=event).status == "SUCCESS"
 
 
 def test_days_that_wait_are_done_before_a_later_one(desk: Desk) -> None:
@@ -262,8 +280,7 @@ def test_a_day_that_comes_too_late_counts_in_the_last_one(desk: Desk) -> None:
     assert (late.state, late.verdict, late.counts["looked_at_in"]) == ("finished", "INCOMPLETE", desk.today.isoformat())
     today = ReconciliationRun.objects.get(day=desk.today)
     assert today.counts["breaks"] == {"A02": 1, "B10": 1}
-    desk.line(flow="charge", gross_minor=-500, reference="pi_nobody", on=yesterday)
-    assert reconcile(desk).verdict == "RECONCILED"
+    assert today.counts["repairs"] == {"booked A02": 1}
 
 
 def test_the_night_of_a_book_does_every_source_and_the_books(desk: Desk) -> None:
