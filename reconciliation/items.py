@@ -19,7 +19,7 @@ from reconciliation.models import ReconciliationRun, Source
 
 # A transaction that writes history commits within this time: so far back everything is looked at again.
 OVERLAP: Final = "10 minutes"
-# What is older than this is due at once; what lies further ahead cannot be.
+# Business days are counted for these days; what is older is due at once.
 LOOK_BACK_DAYS: Final = 400
 LOOK_AHEAD_DAYS: Final = 7
 
@@ -36,7 +36,8 @@ _INSERT = """
 INSERT INTO reconciliation_item (source_id, flow, reference, part, currency, amount_minor, fee_minor, subject_kind,
                                  subject_id, occurred_at, expected_by)
 SELECT p.source_id, x.flow, x.reference, x.part, x.currency, x.amount_minor, x.fee_minor, x.subject_kind, x.subject_id,
-       x.occurred_at, coalesce(due.by_day, p.first_due)
+       x.occurred_at,
+       coalesce(due.by_day, greatest(p.first_due, (x.occurred_at AT TIME ZONE p.zone)::date + %(ahead)s::integer))
   FROM moved x CROSS JOIN parameters p
   LEFT JOIN due ON due.day = (x.occurred_at AT TIME ZONE p.zone)::date
  WHERE (x.occurred_at AT TIME ZONE p.zone)::date >= p.starts_on
@@ -185,6 +186,7 @@ def _parameters(source: Source, *, since: int, now: datetime) -> dict[str, Any]:
         "days": days,
         "by_days": by_days,
         "first_due": by_days[0],
+        "ahead": 2 * source.grace_days,
     }
 
 

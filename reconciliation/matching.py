@@ -21,14 +21,41 @@ RULES_VERSION: Final = 1
 # How many days a bank may take from the PSP's payout to the credit, when only the amount tells.
 AMOUNT_WITHIN_DAYS: Final = 10
 
-# What a revision replaced is no line any more, and what it was matched with is open again.
-_UNDO_REVISED = """
-UPDATE reconciliation_match m SET undone_at = %(now)s, undone_by = 'revision', note = 'the line was revised'
-  FROM reconciliation_statementline n
-  JOIN reconciliation_statementline o ON o.source_id = n.source_id AND o.key = n.key AND o.revision < n.revision
- WHERE n.source_id = %(source)s AND n.id > %(lines_from)s AND n.revision > 0
-   AND m.line_id = o.id AND m.undone_at IS NULL
+# The line that a revision replaces, and whether it says the same about what is matched: most revisions only add the
+# payout that a line belongs to.
+_REVISED = """
+WITH revised AS (
+    SELECT n.id AS new_id, o.id AS old_id,
+           (n.flow, n.reference, n.own_reference, n.currency, n.gross_minor)
+           = (o.flow, o.reference, o.own_reference, o.currency, o.gross_minor) AS same
+      FROM reconciliation_statementline n
+      JOIN reconciliation_statementline o ON o.source_id = n.source_id AND o.key = n.key AND o.revision < n.revision
+     WHERE n.source_id = %(source)s AND n.id > %(lines_from)s AND n.revision > 0 AND n.booked_on <= %(day)s),
 """
+# What says the same stays matched: its match is made anew with the line that is valid now.
+_CARRY_OVER = (
+    _REVISED
+    + """
+ended AS (
+    UPDATE reconciliation_match m SET undone_at = %(now)s, undone_by = 'revision', note = 'the line was revised'
+      FROM revised r WHERE r.same AND m.line_id = r.old_id AND m.undone_at IS NULL
+    RETURNING m.rule, m.rules_version, m."group", r.new_id, m.item_id, m.actor)
+INSERT INTO reconciliation_match (source_id, run_id, rule, rules_version, "group", line_id, item_id, actor)
+SELECT %(source)s, %(run)s, rule, rules_version, "group", new_id, item_id, actor FROM ended ORDER BY new_id
+"""
+)
+# What says something else is open again, with everything that it was matched with.
+_UNDO_REVISED = (
+    _REVISED
+    + """
+groups AS (SELECT DISTINCT m.rule, m."group" FROM revised r JOIN reconciliation_match m ON m.line_id = r.old_id
+            WHERE NOT r.same AND m.undone_at IS NULL AND m."group" IS NOT NULL)
+UPDATE reconciliation_match m SET undone_at = %(now)s, undone_by = 'revision', note = 'the line was revised'
+ WHERE m.source_id = %(source)s AND m.undone_at IS NULL
+   AND (m.line_id IN (SELECT r.old_id FROM revised r WHERE NOT r.same)
+        OR (m.rule, m."group") IN (SELECT g.rule, g."group" FROM groups g))
+"""
+)
 
 # What is open: what lies above the floor, belongs to an unresolved break,
 # or had a match that was undone; unless matched.
@@ -144,7 +171,7 @@ WITH candidates AS (
     SELECT l.id AS line_id, i.id AS item_id, count(*) OVER (PARTITION BY l.id) AS of_line,
            count(*) OVER (PARTITION BY i.id) AS of_item
       FROM reconciliation_open_item i
-      JOIN reconciliation_open_line l ON l.flow = i.flow AND l.currency = i.currency AND l.gross_minor = i.amount_minor
+      JOIN reconciliation_open_line l ON l.flow IN ('credit', 'debit', 'return') AND l.currency = i.currency AND l.gross_minor = i.amount_minor
        AND l.booked_on BETWEEN (i.occurred_at AT TIME ZONE %(zone)s)::date
                            AND (i.occurred_at AT TIME ZONE %(zone)s)::date + %(days)s::integer
      WHERE i.flow = 'credit')
@@ -183,6 +210,7 @@ def pair(run: ReconciliationRun, *, now: datetime) -> dict[str, int]:
     with connection.cursor() as cursor:
         # A run reads a day's worth at once: hash joins in memory, never a look-up for each line.
         cursor.execute("SELECT set_config('enable_nestloop', 'off', true), set_config('work_mem', '256MB', true)")
+        cursor.execute(_CARRY_OVER, parameters)
         cursor.execute(_UNDO_REVISED, parameters)
         cursor.execute(_SINGLES, parameters)
         written["reference"] = cursor.rowcount

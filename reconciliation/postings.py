@@ -75,15 +75,23 @@ SELECT l.id, l.currency, l.booked_on, i.amount_minor
   JOIN reconciliation_item i ON i.id = m.item_id AND i.subject_kind = 'psp_payout'
  WHERE m.source_id = %(source)s AND m.id > %(matches_from)s AND m.undone_at IS NULL
    AND NOT EXISTS (SELECT 1 FROM reconciliation_match e
-                    WHERE e.line_id = l.id AND e.undone_at IS NOT NULL AND e.source_id = %(source)s)
+                    WHERE e.item_id = i.id AND e.line_id IS NOT NULL AND e.undone_at IS NOT NULL
+                      AND e.source_id = %(source)s)
  ORDER BY l.id
 """
 
 _PAID_OUT = """
-SELECT l.id, l.currency, l.booked_on, -l.gross_minor
+SELECT l.id, l.currency, l.booked_on, coalesce(o.gross_minor, 0) - l.gross_minor
   FROM reconciliation_match m
   JOIN reconciliation_statementline l ON l.id = m.line_id AND l.flow = 'payout'
+  -- Of a payout that is revised only the difference is booked.
+  LEFT JOIN LATERAL (
+       SELECT o.gross_minor FROM reconciliation_statementline o
+         JOIN reconciliation_match e ON e.line_id = o.id AND e.rule = 'posted'
+        WHERE o.source_id = l.source_id AND o.key = l.key AND o.revision < l.revision
+        ORDER BY o.revision DESC LIMIT 1) o ON l.revision > 0
  WHERE m.source_id = %(source)s AND m.id > %(matches_from)s AND m.undone_at IS NULL AND m.rule = 'posted'
+   AND l.gross_minor IS DISTINCT FROM o.gross_minor
    AND NOT EXISTS (SELECT 1 FROM reconciliation_match e
                     WHERE e.line_id = l.id AND e.undone_at IS NOT NULL AND e.source_id = %(source)s)
  ORDER BY l.id

@@ -16,6 +16,7 @@ WITH l AS (SELECT flow, match_key, count(*) AS n, sum(gross_minor) AS amount, mi
 SELECT CASE WHEN l.currencies > 1 THEN 'A05'
             WHEN l.currency <> i.currency AND l.paid_currency = i.currency AND l.paid = abs(i.amount) THEN 'C02'
             WHEN l.currency <> i.currency THEN 'A05'
+            WHEN i.flow = 'charge' AND l.n > 1 AND l.amount = 0 THEN 'A07'
             WHEN abs(l.amount - i.amount) <= greatest(1, l.n / 2) THEN 'C01'
             WHEN l.n > i.n AND l.amount = i.amount * l.n / i.n AND i.flow = 'charge' THEN 'A09'
             ELSE 'A04' END AS code,

@@ -61,15 +61,18 @@ SELECT CASE l.flow WHEN 'payout_reversal' THEN 'B05'
                   'interest')
 """
 
-# A movement of a period that is closed here: it is booked into the open one.
+# A movement of a period that was closed here before we were told of it: it is booked into the open one.
 EARLIER_PERIOD: Final = """
 SELECT 'A22' AS code, 'period' AS leg, l.key, l.currency, l.gross_minor - l.fee_minor AS amount,
        coalesce(nullif(l.reference, ''), l.key) AS reference,
-       format('booked on %%s, and the books are closed before %%s', l.booked_on, b.closed_before) AS detail,
+       format('booked on %%s, and that period was closed before we were told', l.booked_on) AS detail,
        '{}'::bigint[] AS line_ids, '{}'::bigint[] AS item_ids,
        jsonb_build_object('flow', l.flow, 'line', l.id, 'booked_on', l.booked_on) AS evidence
-  FROM ledger_book b JOIN reconciliation_open_line l ON b.closed_before > l.booked_on::timestamp AT TIME ZONE %(zone)s
- WHERE b.id = %(book)s AND l.booked_on IS NOT NULL
+  FROM reconciliation_open_line l
+  JOIN reconciliation_settlementfile f ON f.id = l.file_id
+ WHERE EXISTS (SELECT 1 FROM ledger_period p
+                WHERE p.book_id = %(book)s AND p.status = 'closed' AND p.changed_at < f.received_at
+                  AND (l.booked_on + 1)::timestamp AT TIME ZONE %(zone)s <= p.ends_at)
 """
 
 QUESTIONS: Final = (_TRANSFERS, BATCHES, _BY_ITSELF, EARLIER_PERIOD)

@@ -158,3 +158,40 @@ def test_lines_are_never_changed(desk: Desk) -> None:
         StatementLine.objects.filter(pk=line.pk).update(gross_minor=1)
     with pytest.raises(DatabaseError, match="permission denied"):
         line.delete()
+
+
+def test_a_revision_that_only_names_the_payout_stays_matched(desk: Desk) -> None:
+    sold(desk, 1000, 2000)
+    one, two = desk.true_statement()
+    desk.line(flow="charge", gross_minor=-300, reference=one.reference)
+    desk.line(flow="charge", gross_minor=300, reference=one.reference)
+    desk.run()
+    before = Match.objects.filter(undone_at__isnull=True).count()
+    for line in (one, two):
+        desk.line(flow="charge", gross_minor=line.gross_minor, reference=line.reference, own_reference=line.own_reference,
+                  key=line.key, revision=1, batch="po_1")  # fmt: skip
+    desk.run()
+    live = Match.objects.filter(undone_at__isnull=True)
+    assert live.count() == before
+    assert not live.filter(line__in=[one, two]).exists()
+    assert desk.codes() == []
+
+
+def test_a_revision_of_one_line_of_a_group_opens_all_of_it(desk: Desk) -> None:
+    sold(desk, 1000)
+    (line,) = desk.true_statement()
+    extra = desk.line(flow="charge", gross_minor=-300, reference=line.reference)
+    desk.line(flow="charge", gross_minor=300, reference=line.reference)
+    desk.run()
+    desk.line(flow="charge", gross_minor=-200, reference=line.reference, key=extra.key, revision=1)
+    desk.run()
+    assert desk.codes() == ["A04"]
+    assert Break.objects.get(state="open").amount_minor == 100
+
+
+def test_a_charge_that_failed_afterwards_leaves_us_ahead(desk: Desk) -> None:
+    sold(desk, 1000)
+    (line,) = desk.true_statement()
+    desk.line(flow="charge", category="charge_failure", gross_minor=-1000, reference=line.reference)
+    desk.run()
+    assert desk.codes() == ["A07"]
