@@ -33,29 +33,23 @@ WITH revised AS (
      WHERE n.source_id = %(source)s AND n.id > %(lines_from)s AND n.revision > 0 AND n.booked_on <= %(day)s),
 """
 # What says the same stays matched: its match is made anew with the line that is valid now.
-_CARRY_OVER = (
-    _REVISED
-    + """
+_CARRY_OVER = Template("""$revised
 ended AS (
     UPDATE reconciliation_match m SET undone_at = %(now)s, undone_by = 'revision', note = 'the line was revised'
       FROM revised r WHERE r.same AND m.line_id = r.old_id AND m.undone_at IS NULL
     RETURNING m.rule, m.rules_version, m."group", r.new_id, m.item_id, m.actor)
 INSERT INTO reconciliation_match (source_id, run_id, rule, rules_version, "group", line_id, item_id, actor)
 SELECT %(source)s, %(run)s, rule, rules_version, "group", new_id, item_id, actor FROM ended ORDER BY new_id
-"""
-)
+""").substitute(revised=_REVISED)
 # What says something else is open again, with everything that it was matched with.
-_UNDO_REVISED = (
-    _REVISED
-    + """
+_UNDO_REVISED = Template("""$revised
 groups AS (SELECT DISTINCT m.rule, m."group" FROM revised r JOIN reconciliation_match m ON m.line_id = r.old_id
             WHERE NOT r.same AND m.undone_at IS NULL AND m."group" IS NOT NULL)
 UPDATE reconciliation_match m SET undone_at = %(now)s, undone_by = 'revision', note = 'the line was revised'
  WHERE m.source_id = %(source)s AND m.undone_at IS NULL
    AND (m.line_id IN (SELECT r.old_id FROM revised r WHERE NOT r.same)
         OR (m.rule, m."group") IN (SELECT g.rule, g."group" FROM groups g))
-"""
-)
+""").substitute(revised=_REVISED)
 
 # What is open: what lies above the floor, belongs to an unresolved break,
 # or had a match that was undone; unless matched.
@@ -171,7 +165,8 @@ WITH candidates AS (
     SELECT l.id AS line_id, i.id AS item_id, count(*) OVER (PARTITION BY l.id) AS of_line,
            count(*) OVER (PARTITION BY i.id) AS of_item
       FROM reconciliation_open_item i
-      JOIN reconciliation_open_line l ON l.flow IN ('credit', 'debit', 'return') AND l.currency = i.currency AND l.gross_minor = i.amount_minor
+      JOIN reconciliation_open_line l ON l.flow IN ('credit', 'debit', 'return') AND l.currency = i.currency
+        AND l.gross_minor = i.amount_minor
        AND l.booked_on BETWEEN (i.occurred_at AT TIME ZONE %(zone)s)::date
                            AND (i.occurred_at AT TIME ZONE %(zone)s)::date + %(days)s::integer
      WHERE i.flow = 'credit')

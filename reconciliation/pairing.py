@@ -39,7 +39,7 @@ def pair(
         live = Match.objects.filter(undone_at__isnull=True)
         if live.filter(line__in=lines).exists() or live.filter(item__in=items).exists():
             raise InvalidState("invalid_state", "One of them is matched; undo that first.")
-        currencies = {row.currency for row in (*lines, *items)}
+        currencies = {line.currency for line in lines} | {item.currency for item in items}
         difference = sum(line.gross_minor for line in lines) - sum(item.amount_minor for item in items)
         if len(currencies) != 1 or difference:
             raise InvalidState("invalid_state", "Lines and items differ; a difference needs a journal.")

@@ -5,9 +5,13 @@ of the same shape: code, leg, key, currency, amount (outside minus ours, minor u
 item_ids, evidence. Of several answers about one leg, key and currency the first in the order of `QUESTIONS` counts.
 """
 
-from reconciliation.differences import banks, charges, disputes, payouts, refunds, silence
+from reconciliation.differences.banks import QUESTIONS as BANK
+from reconciliation.differences.charges import QUESTIONS as _CHARGES
+from reconciliation.differences.disputes import QUESTIONS as _DISPUTES
+from reconciliation.differences.payouts import QUESTIONS as _PAYOUTS
+from reconciliation.differences.refunds import QUESTIONS as _REFUNDS
+from reconciliation.differences.silence import QUESTIONS as _SILENCE
 
-PSP = (*charges.QUESTIONS, *refunds.QUESTIONS, *disputes.QUESTIONS, *payouts.QUESTIONS, *silence.QUESTIONS)
-BANK = banks.QUESTIONS
+PSP = (*_CHARGES, *_REFUNDS, *_DISPUTES, *_PAYOUTS, *_SILENCE)
 
 __all__ = ["BANK", "PSP"]

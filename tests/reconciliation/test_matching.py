@@ -168,7 +168,8 @@ def test_a_revision_that_only_names_the_payout_stays_matched(desk: Desk) -> None
     desk.run()
     before = Match.objects.filter(undone_at__isnull=True).count()
     for line in (one, two):
-        desk.line(flow="charge", gross_minor=line.gross_minor, reference=line.reference, own_reference=line.own_reference,
+        desk.line(flow="charge", gross_minor=line.gross_minor, reference=line.reference,
+          own_reference=line.own_reference,
                   key=line.key, revision=1, batch="po_1")  # fmt: skip
     desk.run()
     live = Match.objects.filter(undone_at__isnull=True)
