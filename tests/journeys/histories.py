@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
@@ -21,67 +21,29 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from config import seam
 from config.seam import Crash
 from ledger import invariants as ledger_invariants
-from payments import (
-    cancellations,
-    executor,
-    invariants,
-    payouts,
-    refunds,
-    releases,
-)
+from payments import cancellations, executor, invariants, merchants, refunds, releases
 from payments.errors import InvalidState, Unprocessable
-from payments.models import MerchantBook, Seller
-from payments.payouts import PayoutRequest
+from payments.models import ApiKey, MerchantBook, Seller
 from payments.refunds import Wanted
 from reconciliation import sub_ledger
 from reconciliation.models import Source
 from tests.database import Clone
 from tests.faults.crashes import Boundaries, bury
-from tests.journeys.played_market import MAKER, PlayedMarket
-from tests.market import BOUNCING_IBAN, GOOD_IBAN, REFUSED_IBAN
+from tests.journeys.draws import CURRENCIES, FAULTS, OPERATIONS, TOKENS, pick, picks
+from tests.journeys.payout_verbs import PayoutVerbs
+from tests.journeys.played_market import PlayedMarket
+from tests.journeys.stored_verbs import StoredVerbs
+from tests.market import GOOD_IBAN
 from tests.sandbox_process import SandboxPsp
 from wallet import conversions
 from wallet.conversions import Terms
 from wallet.errors import InsufficientAvailable, TooLittle
 
-CURRENCIES: Final = ("EUR", "JPY", "USD")
-CHECKER: Final = "user:checker"
-IBANS: Final = {
-    GOOD_IBAN: "an account",
-    BOUNCING_IBAN: "an account that gives back what was paid",
-    REFUSED_IBAN: "an account that the PSP refuses",
-}
-TOKENS: Final = {
-    "pm_card_bypassPending": "a card whose money is there at once",
-    "pm_card_visa": "a card",
-    "pm_card_pendingRefund": "a card whose refunds take a minute",
-    "pm_card_refundFail": "a card whose refunds come back",
-    "pm_card_chargeDeclined": "a card that is declined",
-    "pm_card_createDispute": "a card that is disputed",
-    "pm_sandbox_delayed_success": "a direct debit",
-    "pm_sandbox_late_success": "a direct debit that pays even when cancelled",
-}
-OPERATIONS: Final = (
-    "payment_intents.create",
-    "payment_intents.confirm",
-    "refunds.create",
-    "transfers.create",
-    "transfers.reversals.create",
-    "payouts.create",
-    "disputes.retrieve",
-)
-FAULTS: Final = ("drop_before", "reset_after", "500_before", "500_after", "html_502_after")
 # They compare with the clock: a history may leave work lying for hours, and catches up at its end.
 TIMED: Final = {"nothing_is_stuck", "unknown_is_resolved"}
-picks = st.integers(0, 63)
 
 
-def pick[T](rows: Sequence[T], number: int) -> T:
-    """Return one of some rows; a smaller number is an older row."""
-    return rows[number % len(rows)]
-
-
-class Histories(PlayedMarket, RuleBasedStateMachine):
+class Histories(StoredVerbs, PayoutVerbs):
     """Everything that can happen to the money of one merchant with two sellers."""
 
     def __init__(self, clone: Clone, psp: SandboxPsp, tell: Callable[[list[str], Counter[str]], None]) -> None:
@@ -105,8 +67,10 @@ class Histories(PlayedMarket, RuleBasedStateMachine):
             release_days_after_capture=after_capture,
             fx_margin_basis_points=100,
             payout_approval_above=dict.fromkeys(CURRENCIES, above),
+            stored_value=True,
         )
         Seller.objects.update(kyc_status=Seller.Kyc.VERIFIED)
+        ApiKey.objects.update(scopes=list(merchants.SCOPES))
         for seller in (0, 1):
             for currency in CURRENCIES:
                 self.destination(seller, currency, GOOD_IBAN)
@@ -171,50 +135,11 @@ class Histories(PlayedMarket, RuleBasedStateMachine):
         said = "is asked for" + (" and worked off" if done else "")
         try:
             refunds.request(order.event_id, Wanted(order.pk, amount), now=seam.now())
-        except Unprocessable as refused:
+        except (InvalidState, Unprocessable) as refused:
             said = f"is refused: {refused}"
         if done:
             self.shop.work()
         self.say(f"A refund of {amount or 'the rest'} of {self.name(order)} {said}.")
-
-    @precondition(lambda self: self.paid())
-    @rule(seller=st.integers(0, 1), number=picks, part=st.sampled_from([None, 50]), done=st.booleans())
-    def pay_out(self, seller: int, number: int, part: int | None, done: bool) -> None:
-        """Let a seller ask for everything or a part of what is available in one of its wallets."""
-        for wallet in self.wallets(seller, number):
-            currency = wallet.currency_id
-            amount = part and self.shop.wallet(seller, currency).available * part // 100
-            wanted = PayoutRequest(self.shop.sellers[seller].pk, currency, amount)
-            try:
-                row = payouts.request(self.shop.tenant.book.pk, wanted, actor=MAKER, now=seam.now())
-                said = f"asks for {row.amount_minor} {currency}: {row.status}"
-            except Unprocessable as refused:
-                assert refused.code == "insufficient_available_balance"  # noqa: PT017 - the others are bugs
-                said = f"asks for {amount or 'all'} {currency} in vain"
-            if done:
-                self.shop.work()
-            self.say(f"Seller {seller + 1} {said}{', worked off' if done else ''}.")
-
-    @precondition(lambda self: self.payouts())
-    @rule(number=picks, yes=st.booleans())
-    def answer_payout(self, number: int, yes: bool) -> None:
-        """Approve a payout, or call it off."""
-        row = pick(self.payouts(), number)
-        try:
-            if yes:
-                payouts.approve(row.pk, actor=CHECKER, now=seam.now())
-            else:
-                payouts.cancel(row.pk, now=seam.now())
-            said = "done"
-        except InvalidState as refused:
-            said = f"refused: {refused}"
-        self.say(f"{'Approving' if yes else 'Calling off'} a payout of {row.amount_minor} ({row.status}): {said}.")
-
-    @rule(seller=st.integers(0, 1), currency=st.sampled_from(CURRENCIES), iban=st.sampled_from(list(IBANS)))
-    def change_account(self, seller: int, currency: str, iban: str) -> None:
-        """Let a seller change its bank account for a currency."""
-        self.destination(seller, currency, iban)
-        self.say(f"Seller {seller + 1} wants {currency} on {IBANS[iban]}.")
 
     @precondition(lambda self: self.paid())
     @rule(seller=st.integers(0, 1), number=picks, to=st.sampled_from(CURRENCIES), part=st.integers(1, 100))
@@ -301,15 +226,6 @@ class Histories(PlayedMarket, RuleBasedStateMachine):
         """Let the next call of a kind go wrong at the PSP."""
         self.psp.faults({"operation": operation, "kind": kind, "times": 1}, key=self.shop.psp_key)
         self.say(f"The next {operation} will meet {kind}.")
-
-    @precondition(lambda self: self.banked())
-    @rule(number=picks, good=st.booleans())
-    def bank_says(self, number: int, good: bool) -> None:
-        """Let a seller's bank take a payout, or give it back, also after it was paid."""
-        row = pick(self.banked(), number)
-        status = "paid" if good and row["status"] != "paid" else "failed"
-        self.psp.control(f"payouts/{row['id']}/advance", status=status)
-        self.say(f"A payout of {row['amount']} that was {row['status']} at the PSP is {status}.")
 
     # --- time and work ---------------------------------------------------------------------------------------------
 

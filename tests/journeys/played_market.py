@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any, Final
 
 import psycopg
@@ -22,10 +23,12 @@ from payments import (
     cancellations,
     destinations,
     exchange,
+    explaining,
     invariants,
     notifications,
     releases,
     reserves,
+    schedules,
 )
 from payments.models import Dispute, PaymentOrder, Payout, Refund
 from payments.psp import registry
@@ -60,6 +63,7 @@ class PlayedMarket:
         self.shop.reset_time()
         self.heard: set[str] = set()
         self.checkouts: list[int] = []
+        self.day = seam.now().date()
         yesterday = seam.now().date() - timedelta(days=1)
         rates.load(EcbFile(f"Date, USD, JPY, \n{yesterday}, 1.0850, 163.21, \n".encode()), now=seam.now())
 
@@ -89,6 +93,7 @@ class PlayedMarket:
         assert [warning for warning in found.warnings if warning.check in NEVER] == []
         self.shop.check()
         self.compare()
+        self.explain()
 
     def compare(self) -> None:
         """Compare refunds and disputes with those of the PSP, one by one, and what is owed with what is on its way."""
@@ -120,6 +125,13 @@ class PlayedMarket:
                 held[currency.upper()] = held.get(currency.upper(), 0) + sum(parts.values())
         assert connected == {currency: amount for currency, amount in held.items() if amount}
 
+    def explain(self) -> None:
+        """Ask what each payout pays: the leaves of the tree sum to its amount, however often money came back."""
+        for row in self.payouts():
+            tree = explaining.explain(row)
+            assert tree["not_named"] in ("0.00", "0")
+            assert sum(Decimal(leaf) for leaf in _leaves(tree["pays"])) == Decimal(tree["amount"]), tree
+
     def waiting(self) -> list[str]:
         """Return what is not over: work, and payouts under way."""
         under_way = Payout.objects.filter(status__in=["sent", "failed"])
@@ -143,6 +155,7 @@ class PlayedMarket:
         releases.release_due(now=seam.now())
         reserves.free_due(now=seam.now())
         exchange.convert_due(now=seam.now())
+        schedules.pay_released(now=seam.now())
         self.shop.work()
 
     def paid(self) -> list[PaymentOrder]:
@@ -209,3 +222,7 @@ class PlayedMarket:
     def booked(self) -> Counter[str]:
         """Return how many transactions of each kind there are."""
         return Counter(kind for kind, _ in self.shop.journals())
+
+
+def _leaves(pays: list[dict[str, Any]]) -> list[str]:
+    return [leaf for part in pays for leaf in (_leaves(part["pays"]) or [part["amount"]])]

@@ -66,4 +66,5 @@ def test_the_books_hold_after_every_step_of_any_history(committed_db: Clone, san
         raise
     print(f"booked: {dict(booked.most_common())}")
     if not any(name.startswith("FLORIN_HISTOR") for name in os.environ):
-        assert set(booked) >= {"settle_charge", "release", "request_refund", "open_dispute", "reserve_payout"}
+        verbs = {"settle_charge", "release", "request_refund", "open_dispute", "reserve_payout", "convert"}
+        assert set(booked) >= verbs | {"stored_top_up", "stored_refund"}
