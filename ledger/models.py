@@ -86,6 +86,7 @@ class TransactionKind(models.TextChoices):
     BANK_CHARGE = "bank_charge"
     CONVERT = "convert"
     UNCONVERT = "unconvert"
+    RECONVERT = "reconvert"
     PSP_CONVERT = "psp_convert"
     REALISE_FX = "realise_fx"
     SUSPEND = "suspend"

@@ -1,8 +1,8 @@
 """Exchange: what a seller earned in one currency is changed into the currency that the seller is paid in.
 
 What a release made available becomes a due row, changed with the rate of the day as soon as there is one. Each is a
-transaction of its own: one that cannot be changed holds up nobody. A refund takes the money back at the rate at which
-it was changed, so that the buyer's refund costs the seller what the sale brought.
+transaction of its own: one that cannot be changed holds up nobody. What refunds and disputes take back of it is changed
+at the rate of the sale (`appliers/changing.py`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from wallet import conversions
 from wallet.balances import of_wallets
 from wallet.conversions import Terms
 from wallet.errors import WalletError
-from wallet.models import Quote, Wallet
+from wallet.models import Wallet
 from wallet.rates import RateError
 
 CONVERT_AT_MOST: Final = 200
@@ -97,14 +97,3 @@ def _done(row: OrderConversion, outcome: str, *, now: datetime) -> None:
 def _put_off(order_id: int, reason: str, *, now: datetime) -> None:
     waiting = OrderConversion.objects.filter(pk=order_id, due_at__isnull=False)
     waiting.update(due_at=now + AGAIN_AFTER, outcome=reason[:200])
-
-
-def executed(order: PaymentOrder) -> Quote | None:
-    """Return the quote by which an order's money was changed, if it was.
-
-    Locks the conversion, so that none begins meanwhile, and the quote, until the transaction ends.
-    """
-    row = OrderConversion.objects.select_for_update(no_key=True).filter(pk=order.pk).first()
-    if row is None or row.quote_id is None:
-        return None
-    return Quote.objects.select_for_update(no_key=True).get(pk=row.quote_id)

@@ -13,7 +13,7 @@ from string import Template
 from django.db import connection
 
 from ledger.invariants import LIMIT, Violation
-from payments import refund_checks
+from payments import refund_checks, wallet_checks
 from payments.appliers import statuses
 from payments.models import Charge, PaymentOrder
 
@@ -38,6 +38,7 @@ _NAMES = {
     "CHARGE": written("chg", "c.public_id"),
     "REFUND": written("rfd", "r.public_id"),
     "QUOTE": written("quo", "q.public_id"),
+    "QUOTED": written("sel", "q.seller"),
     "DISPUTE": written("dsp", "d.public_id"),
     "SELLER": written("sel", "s.public_id"),
     "PAYOUT": written("pyo", "p.public_id"),
@@ -117,7 +118,7 @@ _CHECKS: dict[str, str] = {
            AND t.kind IN ('settle_charge', 'late_success', 'settle_refund', 'refund_returned', 'open_dispute',
                           'win_dispute', 'lose_dispute', 'regain_dispute', 'reserve_payout', 'cancel_payout',
                           'fund_payout', 'pay_out', 'unpay_payout', 'return_payout', 'convert', 'unconvert',
-                          'stored_top_up', 'stored_pay',
+                          'reconvert', 'stored_top_up', 'stored_pay',
                           'stored_refund', $KINDS_OF_REFUNDS)""",
     # The ledger knows nothing of proposals: whoever posts could post these kinds without one.
     "manual_journal_was_approved": """
@@ -187,7 +188,12 @@ _CHECKS: dict[str, str] = {
         SELECT 'charge ' || c.id || ' captured ' || c.captured_minor || ', refunds take ' || sum(r.amount_minor)
           FROM payments_refund r JOIN payments_charge c ON c.id = r.charge_id
          WHERE r.status <> 'failed' OR r.settled_at IS NOT NULL
-         GROUP BY c.id HAVING sum(r.amount_minor) > c.captured_minor""",
+         GROUP BY c.id HAVING sum(r.amount_minor) > c.captured_minor
+         UNION ALL
+        SELECT 'order ' || o.id || ' captured ' || o.captured_minor || ', refunds take ' || sum(r.amount_minor)
+          FROM payments_refund r JOIN payments_paymentorder o ON o.id = r.order_id
+         WHERE r.status <> 'failed' OR r.settled_at IS NOT NULL
+         GROUP BY o.id HAVING sum(r.amount_minor) > o.captured_minor""",
     # The status of a payout alone says where its money is: the journal has the movements that led there, once each.
     "payout_is_posted_once": """
         SELECT 'payout ' || p.id || ' is ' || p.status || ' over ' || p.amount_minor || '; the books have '
@@ -566,12 +572,13 @@ class Findings:
 
 def names() -> list[str]:
     """Return the name of every check of this module."""
-    return [*_CHECKS, *refund_checks.CHECKS, "payment_status_is_derived"]
+    return [*_CHECKS, *refund_checks.CHECKS, *wallet_checks.CHECKS, "payment_status_is_derived"]
 
 
 def check() -> Findings:
     """Run every check over all books (at most `LIMIT` findings of each)."""
-    checks, warnings = _CHECKS | refund_checks.CHECKS, _WARNINGS | refund_checks.WARNINGS
+    checks = _CHECKS | refund_checks.CHECKS | wallet_checks.CHECKS
+    warnings = _WARNINGS | refund_checks.WARNINGS
     return Findings([*_run(checks), *_underived_statuses()], _run(warnings))
 
 

@@ -95,9 +95,17 @@ CAUSES: Final = """
                 UNION ALL
                SELECT q.book_id, 'convert:' || $QUOTE FROM wallet_quote q WHERE q.executed_at IS NOT NULL
                 UNION ALL
-               SELECT r.book_id, 'unconvert:' || $REFUND
+               SELECT r.book_id, v.verb || $REFUND
                  FROM payments_refund r JOIN payments_orderconversion x ON x.order_id = r.order_id
-                WHERE x.quote_id IS NOT NULL"""
+                CROSS JOIN unnest(ARRAY['unconvert:', 'reconvert:']) AS v (verb)
+                WHERE x.quote_id IS NOT NULL AND (v.verb = 'unconvert:' OR r.status = 'failed')
+                UNION ALL
+               SELECT d.book_id, v.verb || $DISPUTE || ':' || p.position || v.ending
+                 FROM payments_disputepart p JOIN payments_dispute d ON d.id = p.dispute_id
+                 JOIN payments_orderconversion x ON x.order_id = p.order_id
+                CROSS JOIN (VALUES ('unconvert:', ''), ('reconvert:', ''), ('reconvert:', ':regained'))
+                   AS v (verb, ending)
+                WHERE x.quote_id IS NOT NULL AND (v.verb = 'unconvert:' OR p.returned_minor + p.regained_minor > 0)"""
 KINDS: Final = "'request_refund', 'cancel_refund', 'release', 'hold_reserve', 'free_reserve'"
 
 WARNINGS: Final[dict[str, str]] = {

@@ -17,15 +17,16 @@ from django.db import IntegrityError, transaction
 from config import seam
 from ledger.ids import public_id
 from ledger.money import format_minor
-from payments import buyers, doorbell, exchange, fees, settlement
+from payments import buyers, doorbell, fees, settlement
 from payments.appliers import batch as batches
+from payments.appliers import changing
 from payments.appliers import refunds as applier
 from payments.appliers.batch import Batch, new_operation
+from payments.appliers.changing import Changing
 from payments.errors import Conflict, InvalidState, Unprocessable
 from payments.models import MerchantBook, PaymentOrder, PspOperation, Refund
-from wallet import chart, conversions, movements
+from wallet import chart, movements
 from wallet.holdings import Holding
-from wallet.models import Quote
 
 _LIVE = (Refund.Status.PENDING, Refund.Status.SUCCEEDED)
 
@@ -115,13 +116,7 @@ def _request(batch: Batch, order: PaymentOrder, wanted: Wanted, *, psp_id: str =
     order.refunded_minor += amount
     order.fee_refunded_minor += refund.fee_minor
     batch.touch(order)
-    quote = exchange.executed(order)
-    if quote is None:
-        batch.decide(batch.owner_of(order), partial(_take, batch, order, refund))
-    else:
-        owner = batch.owner_of(order)
-        changed_into = (owner[0], owner[1], quote.to_currency_id)
-        batch.decide_on_both(owner, changed_into, partial(_take_back_and_take, batch, order, refund, quote))
+    changing.decide(batch, order, partial(_take, batch, order, refund))
     operation = None
     if stored is None:
         lane = PspOperation.Lane.REFUNDS
@@ -154,34 +149,18 @@ def _fee(batch: Batch, order: PaymentOrder, policy: str, amount: int) -> int:
     )
 
 
-def _take_back_and_take(batch: Batch, order: PaymentOrder, refund: Refund, quote: Quote, *wallets: Holding) -> None:
-    """Change back what is lacking, at the rate at which it was changed, then take the share as ever.
+def _take(batch: Batch, order: PaymentOrder, refund: Refund, holding: Holding, changed: Changing | None) -> None:
+    """Take the seller's share, now that its wallets are locked, and book the request.
 
-    `wallets`: of the order's currency, and of the currency that it was changed into.
+    What lacks in the order's currency is changed back first, at the rate at which it was changed.
     """
-    holding, changed_into = wallets
-    share = refund.amount_minor - refund.fee_minor
-    lacking = share - min(share, order.pending_minor) - holding.available
-    back = min(max(0, lacking), quote.amount_minor - quote.undone_minor)
-    if back:
-        batch.movements.append(
-            conversions.undo(
-                quote,
-                back,
-                sold=holding,
-                bought=changed_into,
-                margin="keep" if refund.fee_policy == MerchantBook.RefundFeePolicy.KEEP else "return",
-                subject=public_id("rfd", refund.public_id),
-                now=batch.now,
-                actor="settlement",
-            )
+    if changed is not None:
+        refund.changed_back_minor = changed.back(
+            refund.amount_minor - refund.fee_minor,
+            pending=order.pending_minor,
+            margin=applier.margin_of(refund),
+            subject=public_id("rfd", refund.public_id),
         )
-        quote.save(update_fields=conversions.UNDONE)
-    _take(batch, order, refund, holding)
-
-
-def _take(batch: Batch, order: PaymentOrder, refund: Refund, holding: Holding) -> None:
-    """Take the seller's share, now that the wallet is locked, and book the request."""
     share = holding.take(refund.amount_minor - refund.fee_minor, pending_of_order=order.pending_minor)
     order.pending_minor -= share.pending
     refund.from_pending_minor = share.pending

@@ -28,7 +28,6 @@ _NAMES: Final = {
     "PAYER": written("buy", "o.top_up_of"),
     "KEEPER": written("buy", "r.stored_value_of"),
     "BUYER": written("buy", "c.stored_value_of"),
-    "REFUND": written("rfd", "r.public_id"),
     # What people moved, by account, as the proposals say that were approved; above zero is a credit.
     "MANUAL": """manual AS MATERIALIZED (
         SELECT g.leg ->> 'account' AS code, g.leg ->> 'currency' AS currency,
@@ -87,20 +86,9 @@ objects AS (
     SELECT q.seller, q.currency, 'rest', q.undone_minor - q.amount_minor
       FROM wallet_quote q WHERE q.book_id = %(book)s AND q.executed_at IS NOT NULL
      UNION ALL
-    -- What a refund changed back cost the seller, with our margin where the merchant's policy is to keep it.
-    SELECT q.seller, q.to_currency, 'rest', q.received_minor - q.undone_received_minor - q.undone_margin_minor
-           + coalesce(m.given_back, 0)
+    -- What was changed back cost the seller, with our margin where a refund let us keep it.
+    SELECT q.seller, q.to_currency, 'rest', q.received_minor - q.undone_received_minor - q.undone_kept_minor
       FROM wallet_quote q
-      LEFT JOIN LATERAL (
-           SELECT CASE WHEN bool_and(r.fee_policy <> 'keep') THEN q.undone_margin_minor
-                       WHEN bool_or(r.fee_policy <> 'keep') THEN coalesce(sum(x.margin), 0) END AS given_back
-             FROM payments_orderconversion n JOIN payments_refund r ON r.order_id = n.order_id
-             LEFT JOIN LATERAL (
-                  SELECT sum(e.amount) AS margin FROM ledger_transaction t
-                    JOIN ledger_entry e ON e.transaction_id = t.id AND e.side = 'D'
-                    JOIN ledger_account a ON a.id = e.account_id AND a.code = 'fees:fx:' || q.to_currency
-                   WHERE t.book_id = %(book)s AND t.reference = 'unconvert:' || $REFUND) x ON true
-            WHERE n.quote_id = q.id AND (r.status <> 'failed' OR r.settled_at IS NOT NULL)) m ON q.undone_minor > 0
      WHERE q.book_id = %(book)s AND q.executed_at IS NOT NULL),
 wallets AS MATERIALIZED (
     SELECT w.seller, w.currency, part, 'seller:' || n.name || ':' || part || ':' || w.currency AS code

@@ -1,7 +1,8 @@
 """Conversions: what a seller has in one currency becomes money of another, by a quote that is kept as evidence.
 
 A quote says the rate, its source and day, the margin, and until when it holds. Executing it books both halves in one
-transaction. A refund of money that was converted takes it back at the rate of the conversion (`undo`).
+transaction. A refund or dispute of money that was converted takes it back at the rate of the conversion (`undo`), and
+what comes back of that is changed again at the same rate (`redo`).
 """
 
 from __future__ import annotations
@@ -136,20 +137,67 @@ def undo(
     row.undone_received_minor += received
     row.undone_margin_minor += fee
     row.undone_rounding_minor += mid - received - fee
-    borne = received + fee if margin == "keep" else received
+    kept = fee if margin == "keep" else 0
+    row.undone_kept_minor += kept
     sold.available += amount
     return movements.unconvert(
         Heading(row.book_id, subject, row.currency_id, now, actor),
         seller=row.seller,
         amount=amount,
         to_currency=row.to_currency_id,
-        share=bought.take(borne, pending_of_order=0),
-        margin=received + fee - borne,
+        share=bought.take(received + kept, pending_of_order=0),
+        margin=fee - kept,
         rounding=mid - received - fee,
     )
 
 
-UNDONE = ("undone_minor", "undone_received_minor", "undone_margin_minor", "undone_rounding_minor")
+def redo(
+    row: Quote,
+    amount: int,
+    *,
+    sold: Holding,
+    bought: Holding,
+    margin: MarginPolicy,
+    subject: str,
+    now: datetime,
+    actor: str,
+) -> Movement:
+    """Plan to change `amount` again that `undo` changed back, at the same rate; the caller writes `UNDONE` and records.
+
+    The exact opposite of an `undo` over the same amount, with the same `margin`; what the seller owes in the other
+    currency is netted first. `row` and both wallets are locked by the caller.
+    """
+    assert 0 < amount <= row.undone_minor, "no more is changed again than was changed back"
+    assert amount <= sold.available, "only what is available is changed"
+    total = row.undone_minor - amount
+
+    def part(whole: int, before: int) -> int:
+        return before - whole * total // row.amount_minor
+
+    received = part(row.received_minor, row.undone_received_minor)
+    fee = part(row.margin_minor, row.undone_margin_minor)
+    mid = part(row.mid_minor, row.undone_received_minor + row.undone_margin_minor + row.undone_rounding_minor)
+    row.undone_minor = total
+    row.undone_received_minor -= received
+    row.undone_margin_minor -= fee
+    row.undone_rounding_minor -= mid - received - fee
+    kept = fee if margin == "keep" else 0
+    row.undone_kept_minor -= kept
+    sold.available -= amount
+    return movements.reconvert(
+        Heading(row.book_id, subject, row.currency_id, now, actor),
+        seller=row.seller,
+        amount=amount,
+        to_currency=row.to_currency_id,
+        share=bought.give(received + kept),
+        margin=fee - kept,
+        rounding=mid - received - fee,
+    )
+
+
+UNDONE = (
+    "undone_minor", "undone_received_minor", "undone_margin_minor", "undone_rounding_minor", "undone_kept_minor",
+)  # fmt: skip
 
 
 def _holdings(row: Quote) -> tuple[Holding, Holding]:

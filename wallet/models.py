@@ -87,6 +87,8 @@ class Quote(models.Model):
     undone_received_minor = models.BigIntegerField(db_default=0)
     undone_margin_minor = models.BigIntegerField(db_default=0)
     undone_rounding_minor = models.SmallIntegerField(db_default=0)
+    # Of the margin that was undone: what the platform kept all the same, so that the seller bore it.
+    undone_kept_minor = models.BigIntegerField(db_default=0)
 
     class Meta:
         constraints = [
@@ -117,6 +119,10 @@ class Quote(models.Model):
                     undone_margin_minor__lte=F("margin_minor"),
                 ),
                 name="no_more_is_undone_than_was_converted",
+            ),
+            models.CheckConstraint(
+                condition=Q(undone_kept_minor__gte=0, undone_kept_minor__lte=F("undone_margin_minor")),
+                name="no_more_margin_is_kept_than_was_undone",
             ),
             models.UniqueConstraint(
                 "book",

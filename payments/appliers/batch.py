@@ -21,6 +21,7 @@ from payments.psp.base import Result
 from payments.terms import Terms
 from wallet import holdings
 from wallet.holdings import Holding, Owner
+from wallet.models import Quote
 from wallet.movements import Heading, Movement
 
 # Changes rows and registers movements, once the wallets that it names are locked; gets them in that order.
@@ -56,7 +57,8 @@ class Batch:
     """Locked rows by id. Appliers mutate them and register what changed.
 
     `sellers` holds the public ids of the orders' sellers. `next` are operations that this batch made due and that may
-    be claimed with it. `also_locked` are accounts to lock together with the wallets that decisions wait for.
+    be claimed with it. `also_locked` are accounts to lock together with the wallets that decisions wait for. `quotes`:
+    the locked conversions of orders, read by `changing`.
     `registered` are charges that go through REGISTERED on their way to another state: written in two steps.
     """
 
@@ -83,6 +85,7 @@ class Batch:
     cases: list[Case] = field(default_factory=list)
     found_refunds: list[FoundRefund] = field(default_factory=list)
     registered: set[int] = field(default_factory=set)
+    quotes: dict[int, Quote | None] = field(default_factory=dict)
     announcements: list[Callable[[], list[Fact]]] = field(default_factory=list)
     _charges: dict[int, list[Charge]] = field(init=False)
     _orders: dict[int, list[PaymentOrder]] = field(init=False)
@@ -219,7 +222,7 @@ _OPERATION_COLUMNS = (
     "parameters", "state", "outcome", "key_generation", "error_code", "error_message", "psp_request_id", "closed_at",
     "due_at", "lease_until", "dead_at",
 )  # fmt: skip
-_REFUND_COLUMNS = ("status", "psp_id", "failure", "settled_at", "attention_at")
+_REFUND_COLUMNS = ("status", "psp_id", "failure", "settled_at", "attention_at", "changed_back_minor")
 _EVENT_COLUMNS = (
     "status", "psp_customer", "psp_saved_method", "next_action", "version", "updated_at", "expiry_due_at",
 )  # fmt: skip

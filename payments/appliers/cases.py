@@ -41,7 +41,7 @@ _DISPUTE_COLUMNS = (
     "evidence_at", "evidence_message", "quarantined_at", "quarantine_reason", "version", "closed_at", "updated_at",
     "due_at", "lease_until", "tries",
 )  # fmt: skip
-_PART_COLUMNS = ("returned_minor", "lost_minor", "regained_minor")
+_PART_COLUMNS = ("returned_minor", "lost_minor", "regained_minor", "changed_back_minor")
 
 
 def write(cases: Iterable[Case]) -> None:

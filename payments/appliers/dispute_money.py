@@ -1,24 +1,28 @@
 """The money of a dispute, order by order: taken, given back, given up, regained.
 
+What was changed into the seller's own currency is changed back for it at the rate of the sale, the platform's margin
+with it, and changed again at that rate when it comes back (`changing.py`).
+
 Each verb changes the locked dispute and orders at once, and puts off what needs the seller's wallet (where the money is
 taken from, what it goes back to) until that is locked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from ledger.ids import public_id
 from ledger.money import allocate
 from payments import dispute_shares
+from payments.appliers import changing
 from payments.appliers.batch import Batch
 from payments.appliers.cases import Case
+from payments.appliers.changing import Changing
 from payments.models import Charge, DisputePart, PaymentOrder
 from payments.psp.base import DisputeFacts
 from wallet import movements
 from wallet.holdings import Holding
-from wallet.movements import Heading, Movement
+from wallet.movements import Heading, Share
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,20 +63,26 @@ class Money:
         order, cost = self.batch.orders[part.order_id], self._of_first(part, self.case.dispute.cost_minor)
         owed = part.amount_minor - part.excess_minor - part.fee_minor
 
-        def decision(holding: Holding) -> Movement:
+        def decide(holding: Holding, changed: Changing | None) -> None:
+            if changed is not None:
+                part.changed_back_minor = changed.back(
+                    owed, pending=order.pending_minor, margin="return", subject=self._subject(part)
+                )
             share = holding.take(owed, pending_of_order=order.pending_minor)
             part.pending_minor, part.available_minor, part.debt_minor = share.pending, share.available, share.debt
             order.pending_minor -= share.pending
-            return movements.open_dispute(
-                self._heading(part),
-                psp_account=self.charge.psp_account.code,
-                seller=self.batch.sellers[order.seller_id],
-                share=share,
-                amount=part.amount_minor,
-                cost=cost,
+            self.batch.movements.append(
+                movements.open_dispute(
+                    self._heading(part),
+                    psp_account=self.charge.psp_account.code,
+                    seller=self.batch.sellers[order.seller_id],
+                    share=share,
+                    amount=part.amount_minor,
+                    cost=cost,
+                )
             )
 
-        self._decide(part, decision)
+        changing.decide(self.batch, order, decide)
 
     def give_back(self, facts: DisputeFacts) -> None:
         """Take back what the PSP gave back of what it held, and give the sellers their shares again."""
@@ -89,19 +99,21 @@ class Money:
         back = dispute_shares.between(part, 0, amount)
         self._settle_with(order, -back.total, -back.fee)
 
-        def decision(holding: Holding) -> Movement:
-            share = holding.give(back.seller, to_pending=_to_pending(order, part, back.seller))
-            order.pending_minor += share.pending
-            return movements.win_dispute(
-                self._heading(part),
-                psp_account=self.charge.psp_account.code,
-                seller=self.batch.sellers[order.seller_id],
-                share=share,
-                amount=amount,
-                cost=cost,
+        def decide(holding: Holding, changed: Changing | None) -> None:
+            share = _give(holding, order, part, back.seller)
+            self.batch.movements.append(
+                movements.win_dispute(
+                    self._heading(part),
+                    psp_account=self.charge.psp_account.code,
+                    seller=self.batch.sellers[order.seller_id],
+                    share=share,
+                    amount=amount,
+                    cost=cost,
+                )
             )
+            self._change_again(part, share.available, changed, self._subject(part))
 
-        self._decide(part, decision)
+        changing.decide(self.batch, order, decide)
 
     def give_up(self) -> None:
         """Let go of what is still held: the sellers' shares, the platform's fee, and its loss."""
@@ -115,17 +127,19 @@ class Money:
         order = self.batch.orders[part.order_id]
         gone = dispute_shares.between(part, part.returned_minor, part.amount_minor)
 
-        def decision(_holding: Holding) -> Movement:
-            return movements.lose_dispute(
-                self._heading(part),
-                psp_account=self.charge.psp_account.code,
-                seller=self.batch.sellers[order.seller_id],
-                reserved=gone.seller,
-                fee=gone.fee,
-                loss=gone.excess,
+        def decide(_holding: Holding, _changed: Changing | None) -> None:
+            self.batch.movements.append(
+                movements.lose_dispute(
+                    self._heading(part),
+                    psp_account=self.charge.psp_account.code,
+                    seller=self.batch.sellers[order.seller_id],
+                    reserved=gone.seller,
+                    fee=gone.fee,
+                    loss=gone.excess,
+                )
             )
 
-        self._decide(part, decision)
+        changing.decide(self.batch, order, decide)
 
     def regain(self, facts: DisputeFacts) -> None:
         """Take back what was given up: the bank changed its mind, or an appeal was won."""
@@ -144,26 +158,30 @@ class Money:
         back = dispute_shares.between(part, part.returned_minor, part.returned_minor + amount)
         self._settle_with(order, -back.total, -back.fee)
 
-        def decision(holding: Holding) -> Movement:
-            share = holding.give(back.seller, to_pending=_to_pending(order, part, back.seller))
-            order.pending_minor += share.pending
-            return movements.regain_dispute(
-                self._heading(part),
-                psp_account=self.charge.psp_account.code,
-                seller=self.batch.sellers[order.seller_id],
-                share=share,
-                fee=back.fee,
-                loss=back.excess,
-                cost=cost,
+        def decide(holding: Holding, changed: Changing | None) -> None:
+            share = _give(holding, order, part, back.seller)
+            self.batch.movements.append(
+                movements.regain_dispute(
+                    self._heading(part),
+                    psp_account=self.charge.psp_account.code,
+                    seller=self.batch.sellers[order.seller_id],
+                    share=share,
+                    fee=back.fee,
+                    loss=back.excess,
+                    cost=cost,
+                )
             )
+            # A part may have come back, and was changed, before the rest was lost.
+            self._change_again(part, share.available, changed, f"{self._subject(part)}:regained")
 
-        self._decide(part, decision)
+        changing.decide(self.batch, order, decide)
 
-    def _decide(self, part: DisputePart, decision: Callable[[Holding], Movement]) -> None:
-        """Put a movement off until the wallet of the part's seller is locked."""
-        order = self.batch.orders[part.order_id]
-        owner = (order.book_id, self.batch.sellers[order.seller_id], self.charge.currency_id)
-        self.batch.decide(owner, lambda holding: self.batch.movements.append(decision(holding)))
+    def _change_again(self, part: DisputePart, available: int, changed: Changing | None, subject: str) -> None:
+        """Change what was changed back for the dispute again, as far as it is available again."""
+        again = min(part.changed_back_minor, available)
+        if changed is not None and again:
+            part.changed_back_minor -= again
+            changed.again(again, margin="return", subject=subject)
 
     def _spread(self, back: int) -> list[tuple[DisputePart, int]]:
         """Split what came back over the parts, by what has not come back of each."""
@@ -178,9 +196,10 @@ class Money:
         self.batch.changed_orders.add(order.pk)
 
     def _heading(self, part: DisputePart) -> Heading:
-        dispute = self.case.dispute
-        subject = f"{public_id('dsp', dispute.public_id)}:{part.position}"
-        return self.batch.heading(dispute.book_id, subject, self.charge.currency_id)
+        return self.batch.heading(self.case.dispute.book_id, self._subject(part), self.charge.currency_id)
+
+    def _subject(self, part: DisputePart) -> str:
+        return f"{public_id('dsp', self.case.dispute.public_id)}:{part.position}"
 
     @staticmethod
     def _of_first(part: DisputePart, cost: int) -> int:
@@ -190,3 +209,10 @@ class Money:
 def _to_pending(order: PaymentOrder, part: DisputePart, amount: int) -> int:
     """Return what of a seller's share goes back to where it waits for the release: none once the order is released."""
     return min(amount, part.pending_minor) if order.released_at is None else 0
+
+
+def _give(holding: Holding, order: PaymentOrder, part: DisputePart, amount: int) -> Share:
+    """Plan to give a seller its share again."""
+    share = holding.give(amount, to_pending=_to_pending(order, part, amount))
+    order.pending_minor += share.pending
+    return share

@@ -6,11 +6,14 @@ from functools import partial
 
 from ledger.ids import public_id
 from payments import representations
+from payments.appliers import changing
 from payments.appliers.batch import Batch, PspMismatch
-from payments.models import PaymentOrder, Refund
+from payments.appliers.changing import Changing
+from payments.models import MerchantBook, PaymentOrder, Refund
 from payments.outbox import Fact
 from payments.psp.base import ObjectStatus, Snapshot
 from wallet import movements
+from wallet.conversions import MarginPolicy
 from wallet.holdings import Holding
 from wallet.movements import Share
 
@@ -76,7 +79,7 @@ def fail(batch: Batch, refund: Refund, failure: dict[str, object]) -> None:
     order.fee_refunded_minor -= refund.fee_minor
     batch.touch(order)
     publish(batch, refund)
-    batch.decide(batch.owner_of(order), partial(_give_back, batch, refund, order))
+    changing.decide(batch, order, partial(_give_back, batch, refund, order))
 
 
 def publish(batch: Batch, refund: Refund) -> None:
@@ -93,7 +96,12 @@ def share_of(refund: Refund) -> Share:
     return Share(refund.from_pending_minor, refund.from_available_minor, refund.from_debt_minor)
 
 
-def _give_back(batch: Batch, refund: Refund, order: PaymentOrder, holding: Holding) -> None:
+def margin_of(refund: Refund) -> MarginPolicy:
+    """Say whether the platform keeps what it took of a conversion: as it keeps its fee."""
+    return "keep" if refund.fee_policy == MerchantBook.RefundFeePolicy.KEEP else "return"
+
+
+def _give_back(batch: Batch, refund: Refund, order: PaymentOrder, holding: Holding, changed: Changing | None) -> None:
     to_pending = refund.from_pending_minor if order.released_at is None else 0
     share = holding.give(share_of(refund).total, to_pending=to_pending)
     order.pending_minor += share.pending
@@ -105,6 +113,10 @@ def _give_back(batch: Batch, refund: Refund, order: PaymentOrder, holding: Holdi
             fee=refund.fee_minor,
         )
     )
+    if changed is not None:
+        again = min(refund.changed_back_minor, share.available)
+        changed.again(again, margin=margin_of(refund), subject=public_id("rfd", refund.public_id))
+        refund.changed_back_minor -= again
 
 
 def _book(batch: Batch, refund: Refund, *, paid_out: bool) -> None:

@@ -205,6 +205,8 @@ class DisputePart(models.Model):
     pending_minor = models.BigIntegerField(default=0)
     available_minor = models.BigIntegerField(default=0)
     debt_minor = models.BigIntegerField(default=0)
+    # What of `available_minor` was changed back from the seller's own currency and was not changed again.
+    changed_back_minor = models.BigIntegerField(db_default=0, default=0)
     returned_minor = models.BigIntegerField(default=0)
     lost_minor = models.BigIntegerField(default=0)
     regained_minor = models.BigIntegerField(default=0)
@@ -229,6 +231,10 @@ class DisputePart(models.Model):
                     debt_minor__gte=0,
                 ),
                 name="dispute_part_is_split_exactly",
+            ),
+            models.CheckConstraint(
+                condition=Q(changed_back_minor__gte=0, changed_back_minor__lte=F("available_minor")),
+                name="dispute_part_changes_back_what_it_takes",
             ),
             models.CheckConstraint(
                 condition=Q(returned_minor__gte=0, lost_minor__gte=0, regained_minor__gte=0)

@@ -49,6 +49,8 @@ class Refund(Machine):
     from_pending_minor = models.BigIntegerField(db_default=0)
     from_available_minor = models.BigIntegerField(db_default=0)
     from_debt_minor = models.BigIntegerField(db_default=0)
+    # What of `from_available_minor` was changed back from the seller's own currency and was not changed again.
+    changed_back_minor = models.BigIntegerField(db_default=0)
     # The buyer to whose stored value it goes: no PSP is asked then.
     stored_value_of = models.ForeignKey(
         Buyer,
@@ -97,6 +99,10 @@ class Refund(Machine):
                     + F("from_debt_minor"),
                 ),
                 name="refund_is_split_exactly",
+            ),
+            models.CheckConstraint(
+                condition=Q(changed_back_minor__gte=0, changed_back_minor__lte=F("from_available_minor")),
+                name="refund_changes_back_what_it_takes",
             ),
             models.CheckConstraint(
                 condition=~Q(status="succeeded") | Q(settled_at__isnull=False),

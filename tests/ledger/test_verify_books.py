@@ -16,12 +16,25 @@ from django.db import connection, transaction
 
 from config import seam
 from ledger.invariants import Violation
-from payments import cancellations, captures, invariants, payouts, refunds, releases, reserves, stored_value, top_ups
+from payments import (
+    cancellations,
+    captures,
+    exchange,
+    invariants,
+    payouts,
+    refunds,
+    releases,
+    reserves,
+    stored_value,
+    top_ups,
+)
 from payments.intake import NewOrder
 from payments.models import Charge, Dispute, MerchantBook, PspOperation, Refund, Seller
 from payments.refunds import Wanted
 from tests.market import Market
 from tests.shop import Shop
+from wallet import rates
+from wallet.rates import EcbFile
 
 
 @pytest.fixture
@@ -53,6 +66,7 @@ def story(shop: Shop) -> Shop:
     assert Charge.objects.get(event=late).status == Charge.Status.LATE_SUCCESS
     _pay_out(shop)
     _keep(shop)
+    _change(shop)
     shop.reset_time()
     return shop
 
@@ -104,6 +118,30 @@ def _keep(shop: Shop) -> None:
     refunds.request(bought.pk, Wanted(shop.orders(bought)[0].pk, 100), now=seam.now())
 
 
+def _change(shop: Shop) -> None:
+    """Change what was sold for dollars into euros, and a part of it back: for a refund, and for disputes."""
+    now = seam.now()
+    with transaction.atomic():
+        rates.load(EcbFile(f"Date, USD, JPY\n{now.date().isoformat()}, 1.0857, 163.21\n".encode()), now=now)
+    Seller.objects.filter(pk=shop.sellers[0].pk).update(settlement_currency="EUR")
+    MerchantBook.objects.filter(pk=shop.tenant.book.pk).update(fx_margin_basis_points=150)
+    events = [shop.buy(1777, currency="USD") for _ in range(2)]
+    shop.work()
+    first, second = (shop.orders(event)[0] for event in events)
+    for order in (first, second):
+        releases.deliver(order.event_id, order.pk, now=now)
+    assert exchange.convert_due(now=now) == 2
+    refunds.request(first.event_id, Wanted(first.pk, 555), now=now)
+    shop.work()  # what is disputed cannot be refunded any more
+    for order, amount in ((first, 700), (second, 1777)):
+        intent = Charge.objects.get(pk=order.charge_id).psp_id
+        dispute = shop.psp.control("disputes", payment_intent=intent, amount=amount)
+        if order is second:
+            shop.psp.control(f"disputes/{dispute['id']}/close", status="won", returned=900)
+        shop.notify()
+        shop.settle_down()
+
+
 def verify(*words: str) -> tuple[int, str]:
     """Run the command; return its exit code and what it printed."""
     out = StringIO()
@@ -119,9 +157,9 @@ def test_a_sound_story_verifies(story: Shop) -> None:
     report = json.loads(printed)
     assert (code, report["ok"], report["violations"]) == (0, True, [])
     checked = report["checked"]
-    assert (checked["payments"], checked["orders"], checked["transactions"]) == (20, 26, 59)
-    assert (checked["disputes"], checked["refunds"]) == (3, 7)
-    assert checked["checks"] >= 33
+    assert (checked["payments"], checked["orders"], checked["transactions"]) == (22, 28, 77)
+    assert (checked["disputes"], checked["refunds"]) == (5, 8)
+    assert checked["checks"] >= 60
     code, printed = verify()
     assert code == 0
     assert printed.splitlines()[-1].startswith("The books agree (")
@@ -230,6 +268,10 @@ CORRUPTIONS: dict[str, list[str]] = {
             "UPDATE payments_refund SET amount_minor = 1001, from_pending_minor = 1001 - fee_minor"
             " WHERE status = 'failed' AND settled_at IS NOT NULL"
         ),
+        (
+            "UPDATE payments_refund SET order_id = (SELECT id FROM payments_paymentorder WHERE status = 'SUCCESS'"
+            " ORDER BY captured_minor LIMIT 1) WHERE order_id IS NOT NULL"
+        ),
     ],
     "refund_is_split_as_booked": [
         (
@@ -265,6 +307,46 @@ CORRUPTIONS: dict[str, list[str]] = {
     ],
     "debt_has_its_cause": [
         "UPDATE ledger_transaction SET kind = 'release' WHERE kind = 'request_refund'",
+    ],
+    "wallet_is_never_below_zero": [
+        "UPDATE ledger_balance SET floor = -1 WHERE floor = 0",
+        "UPDATE ledger_balance SET floor = NULL WHERE floor = 0",
+        "UPDATE ledger_balance SET floor = NULL, debits = debits + 10000000 WHERE NOT debit_normal AND floor = 0",
+        "UPDATE ledger_account SET mode = 'recording' WHERE code LIKE 'seller:%:debt:%'",
+        "DELETE FROM ledger_balance",
+    ],
+    "debt_is_explained": [
+        ("UPDATE payments_disputepart SET debt_minor = 1, pending_minor = pending_minor - 1 WHERE pending_minor > 0"),
+        (
+            "UPDATE payments_refund SET from_debt_minor = from_debt_minor - 1, fee_minor = fee_minor + 1"
+            " WHERE from_debt_minor > 0"
+        ),
+        "DELETE FROM ledger_transaction WHERE kind = 'request_refund'",
+        "UPDATE ledger_transaction SET kind = 'reserve_payout' WHERE kind = 'release'",
+    ],
+    "quote_follows_its_rate": [
+        "UPDATE wallet_quote SET rate_numerator = rate_numerator + rate_denominator / 500",
+        "UPDATE wallet_quote SET received_minor = received_minor + 1, rounding_minor = rounding_minor - 1",
+        "UPDATE wallet_quote SET margin_minor = margin_minor - 1, received_minor = received_minor + 1",
+        "UPDATE wallet_quote SET margin_basis_points = 200",
+    ],
+    "conversion_is_its_quote": [
+        "UPDATE wallet_quote SET amount_minor = amount_minor + 1",
+        "UPDATE wallet_quote SET received_minor = received_minor + 1, rounding_minor = rounding_minor - 1",
+        "UPDATE wallet_quote SET margin_minor = margin_minor - 1, mid_minor = mid_minor - 1",
+        "DELETE FROM ledger_transaction WHERE kind = 'convert'",
+        "UPDATE wallet_quote SET executed_at = NULL",
+        "UPDATE ledger_account SET code = 'x' || code WHERE code LIKE 'fees:fx:%'",
+    ],
+    "conversion_is_undone_as_booked": [
+        "UPDATE wallet_quote SET undone_minor = undone_minor - 1 WHERE undone_minor > 0",
+        "UPDATE wallet_quote SET undone_received_minor = undone_received_minor + 1",
+        "UPDATE wallet_quote SET undone_rounding_minor = undone_rounding_minor + 1",
+        "UPDATE wallet_quote SET undone_kept_minor = undone_kept_minor + 1 WHERE undone_margin_minor > 0",
+        "UPDATE payments_refund SET changed_back_minor = changed_back_minor - 1 WHERE changed_back_minor > 0",
+        "UPDATE payments_disputepart SET changed_back_minor = changed_back_minor - 1 WHERE changed_back_minor > 0",
+        "DELETE FROM ledger_transaction WHERE kind = 'unconvert'",
+        "DELETE FROM ledger_transaction WHERE kind = 'reconvert'",
     ],
     "payout_is_posted_once": [
         "UPDATE payments_payout SET status = 'paid', paid_at = now() WHERE status = 'sent'",
@@ -354,7 +436,10 @@ CORRUPTIONS: dict[str, list[str]] = {
         "UPDATE ledger_transaction SET reference = reference || 'x' WHERE kind = 'win_dispute'",
         "UPDATE payments_dispute SET cost_minor = cost_minor + 1",
         "UPDATE payments_disputepart SET amount_minor = amount_minor + 1, excess_minor = excess_minor + 1",
-        "UPDATE payments_disputepart SET pending_minor = pending_minor - 1, fee_minor = fee_minor + 1",
+        (
+            "UPDATE payments_disputepart SET pending_minor = pending_minor - 1, fee_minor = fee_minor + 1"
+            " WHERE pending_minor > 0"
+        ),
     ],
     "dispute_equals_its_parts": [
         "UPDATE payments_dispute SET taken_minor = taken_minor + 1",

@@ -7,7 +7,7 @@ idempotent: recording the same movement again writes nothing.
 """
 
 from wallet.movements.disputes import lose_dispute, open_dispute, regain_dispute, win_dispute
-from wallet.movements.exchange import convert, psp_convert, realise_fx, unconvert
+from wallet.movements.exchange import convert, psp_convert, realise_fx, reconvert, unconvert
 from wallet.movements.heading import Heading, Movement, Share
 from wallet.movements.outside import (
     bank_charge,
@@ -57,6 +57,7 @@ __all__ = [
     "psp_payout",
     "psp_rounding",
     "realise_fx",
+    "reconvert",
     "record",
     "refund_returned",
     "regain_dispute",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import UUID
 
 from ledger.models import Side, TransactionKind
@@ -30,6 +31,16 @@ def convert(
         _rounding(book, to_currency, rounding),
         seller=seller,
     )
+
+
+def reconvert(
+    heading: Heading, *, seller: UUID, amount: int, to_currency: str, share: Share, margin: int, rounding: int
+) -> Movement:
+    """Change again what was changed back: its refund failed, or its dispute was won. The words are `convert`'s."""
+    again = convert(
+        heading, seller=seller, amount=amount, to_currency=to_currency, share=share, margin=margin, rounding=rounding
+    )
+    return replace(again, kind=TransactionKind.RECONVERT, reference=f"{TransactionKind.RECONVERT}:{heading.subject}")
 
 
 def unconvert(
