@@ -107,17 +107,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print how many deaths the crash tests have placed, and beside which kind of call."""
-    scenarios, beside = 0, Counter[str]()
+    flows, beside = Counter[str](), Counter[str]()
     for report in terminalreporter.getreports("passed"):
         found = dict(report.user_properties)
-        scenarios += int(found.get("crash_scenarios", 0))
+        if "crash_scenarios" in found:
+            flows[found.get("crash_flow", "pay-in")] += int(found["crash_scenarios"])
         beside.update(found.get("crash_boundaries", {}))
-    if scenarios:
-        terminalreporter.section("single crash of pay-in")
+    if flows:
+        terminalreporter.section("single crash")
         terminalreporter.line(
-            f"{scenarios} deaths, each healed; books equal to the PSP's: "
+            f"{flows.total()} deaths, each healed; books equal to the PSP's: "
             + ", ".join(f"{count} {name}" for name, count in sorted(beside.items()))
         )
+        terminalreporter.line("of " + ", ".join(f"{name} {count}" for name, count in sorted(flows.items())))
 
 
 @pytest.fixture(scope="session")

@@ -10,15 +10,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import ProgrammingError
 
 from config import seam
-from config.seam import Crash, Crossing
 from ledger import invariants
 from payments import executor, payouts
 from payments.models import Payout
 from payments.payouts import PayoutRequest
-from tests.faults.crashes import Boundaries, bury
+from tests.faults.crashes import Boundaries, campaign, observed, stories
 from tests.market import ACTOR, Market
 from tests.shop import Shop
 
@@ -30,43 +28,21 @@ _FAULTS: dict[str, dict[str, str]] = {
     "payout lost after": {"operation": "payouts.create", "kind": "drop_after"},
     "payout answered 500 before": {"operation": "payouts.create", "kind": "500_before"},
 }
-MAX_BOUNDARIES = 400
-STRIDE = 9  # boundaries are sampled: each fault begins at another one
-
-
-class _Numbered(Boundaries):
-    """Remembers which boundaries are calls to the PSP: each of them is a place to die."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.calls: list[int] = []
-
-    def __call__(self, crossing: Crossing) -> None:
-        """Note a crossing."""
-        if crossing.kind == "http":
-            self.calls.append(self.seen)
-        super().__call__(crossing)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fault", _FAULTS)
+@pytest.mark.parametrize("fault", stories(_FAULTS, *_FAULTS))
 def test_a_crash_at_a_boundary_pays_once(shop: Shop, market: Market, record_property: Any, fault: str) -> None:
     market.earn(100_000)
-    _live(shop, market, fault, Boundaries())  # the bank account is made known, connections are warm
-    baseline = _Numbered()
-    _live(shop, market, fault, baseline)
-    assert len(baseline.calls) >= 3, "the balance, and what the fault lets through of transfer and payout"
-    died: Counter[str] = Counter()
-    sampled = range(list(_FAULTS).index(fault), MAX_BOUNDARIES, STRIDE)
-    for number in (*baseline.calls, *sampled):
-        boundaries = Boundaries(crash_at=number)
-        _live(shop, market, fault, boundaries)
-        if boundaries.died_at is None:
-            break
-        died[f"{boundaries.died_at.kind}, {boundaries.died_at.side}"] += 1
-    assert died["http, before"] > 0
-    assert died["http, after"] > 0
-    assert sum(died.values()) >= baseline.seen // STRIDE > 0
+    broken = 0 if fault == "none" else 1
+    campaign(
+        "payout",
+        lambda boundaries: _live(shop, market, fault, boundaries),
+        record_property,
+        calls=2,
+        answers=2 - broken,
+        begin_at=list(_FAULTS).index(fault),
+    )
     rows = list(Payout.objects.all())
     assert {row.status for row in rows} <= {Payout.Status.SENT, Payout.Status.PAID}
     transfers = Counter(transfer["metadata"]["florin_payout"] for transfer in shop.books()["transfers"])
@@ -76,8 +52,6 @@ def test_a_crash_at_a_boundary_pays_once(shop: Shop, market: Market, record_prop
     assert market.connected() == sum(row.amount_minor for row in rows if row.status == Payout.Status.SENT)
     assert invariants.violations() == []
     shop.check()
-    record_property("crash_scenarios", sum(died.values()))
-    record_property("crash_boundaries", dict(died))
 
 
 def _live(shop: Shop, market: Market, fault: str, boundaries: Boundaries) -> None:
@@ -86,15 +60,19 @@ def _live(shop: Shop, market: Market, fault: str, boundaries: Boundaries) -> Non
     shop.psp.clear_faults(shop.psp_key)
     if _FAULTS[fault]:
         shop.psp.faults({**_FAULTS[fault], "times": 1}, key=shop.psp_key)
-    wanted = PayoutRequest(market.seller.pk, "EUR", 100, f"payout-{Payout.objects.count()}-{boundaries.crash_at}")
-    try:
-        with seam.observed_by(boundaries):
-            payouts.request(shop.tenant.book.pk, wanted, actor=ACTOR, now=seam.now())
-            while executor.execute():
-                pass
-    except (Crash, ProgrammingError):
-        assert boundaries.died_at is not None
-        bury()
+    wanted = PayoutRequest(
+        market.seller.pk,
+        "EUR",
+        100,
+        f"payout-{Payout.objects.count()}-{boundaries.crash_at}-{boundaries.crash_at_call}",
+    )
+
+    def story() -> None:
+        payouts.request(shop.tenant.book.pk, wanted, actor=ACTOR, now=seam.now())
+        while executor.execute():
+            pass
+
+    observed(boundaries, story)
     shop.psp.clear_faults(shop.psp_key)
     if not Payout.objects.filter(reference=wanted.reference).exists():
         payouts.request(shop.tenant.book.pk, wanted, actor=ACTOR, now=seam.now())

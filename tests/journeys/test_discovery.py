@@ -22,6 +22,7 @@ from payments.models import (
     PspAccount,
     PspLook,
     PspNotification,
+    PspOperation,
     Refund,
 )
 from payments.psp.base import ObjectKind
@@ -321,6 +322,32 @@ def test_more_than_is_left_of_the_orders_is_not_booked(shop: Shop) -> None:
     shop.settle_down()
     look_at.refresh_from_db()
     assert look_at.refunded_minor == 800
+    sound(shop)
+
+
+def test_money_that_came_too_late_and_was_sent_back_by_hand_is_taken_for_ours(shop: Shop) -> None:
+    event = shop.buy(1000, token="pm_sandbox_late_success", method_types=())
+    shop.work()
+    cancellations.cancel(event.pk, reason="cancelled", now=seam.now())
+    shop.settle_down()
+    shop.psp.faults({"operation": "refunds.create", "kind": "429", "times": 100}, key=shop.psp_key)
+    shop.psp.advance(60)
+    look(shop)
+    shop.psp.clear_faults(shop.psp_key)
+    shop.refund_by_hand(intent_of(event), 1000)
+    look(shop)
+    shop.settle_down()
+    own = PspOperation.objects.filter(kind=PspOperation.Kind.REFUND)
+    assert [operation.state for operation in own] == ["DEAD"], "the PSP has nothing left to refund"
+    own.update(state="SENT", dead_at=None, due_at=seam.now() + timedelta(days=1))
+    with pytest.raises(InvalidState):
+        found_refunds.book(FoundRefund.objects.get().pk, actor=CHECKER, now=seam.now())
+    own.update(state="DEAD", dead_at=seam.now(), due_at=None)
+    found_refunds.book(FoundRefund.objects.get().pk, actor=CHECKER, now=seam.now())
+    shop.settle_down()
+    assert Refund.objects.get().status == "succeeded"
+    assert [charge["refunded"] for charge in shop.books()["charges"]] == [1000]
+    assert not PspOperation.objects.filter(dead_at__isnull=False).exists()
     sound(shop)
 
 
