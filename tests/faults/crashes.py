@@ -1,7 +1,7 @@
 """Dying at a chosen boundary: an observer of the seam that counts crossings and raises at one of them.
 
 A campaign plays the same story once for each boundary where it dies. In the suite a few stories of each flow die beside
-every call to the PSP and at a spread of the other boundaries; with FLORIN_CRASHES=every all of them die at each boundary.
+every call to the PSP and at a spread of the other boundaries; with FLORIN_CRASHES=every all of them die at each one.
 """
 
 from __future__ import annotations
