@@ -114,8 +114,10 @@ def check_bytes(stream: BinaryIO, header: Header, layout: Layout) -> None:
             at = line + chunk[: chunk.index(b"\0")].count(b"\n")
             raise refuse("nul_character", "a NUL character", line=at)
         seen = tail + chunk
-        if any(mark in seen for mark in _END_MARKS):
-            raise refuse("end_mark", "a line of the two characters \\.", line=line)
+        mark = min((at for at in map(seen.find, _END_MARKS) if at >= 0), default=-1)
+        if mark >= 0:
+            at = line + seen[: mark + 1].count(b"\n") - tail.count(b"\n")
+            raise refuse("end_mark", "a line of the two characters \\.", line=at)
         tail = seen[-3:]
         first = chunk.find(b"\n")
         if since_newline + (first if first >= 0 else len(chunk)) > MAX_LINE_BYTES:

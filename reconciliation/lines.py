@@ -12,14 +12,14 @@ amount.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Final
 
-from django.db import IntegrityError, connection, transaction
+from django.db import DataError, IntegrityError, NotSupportedError, connection, transaction
 
 from reconciliation.formats.base import MAX_ERRORS, MAX_REFERENCE, MAX_TEXT, BadFile, FileError, SourceFacts
-from reconciliation.formats.columns import ABSENT, LINE, Keys, Layout
+from reconciliation.formats.columns import ABSENT, LINE, Keys, Layout, guarded
 
 MAX_KEY: Final = 128
 MAX_CATEGORY: Final = 64
@@ -66,6 +66,7 @@ class Landed:
     source_id: int
     file_id: int
     facts: SourceFacts
+    exactly: bool = False
 
     def run(self, statement: str, **more: Any) -> list[tuple[Any, ...]]:
         """Run a statement over what landed; return its rows, none for one that gives none."""
@@ -75,7 +76,7 @@ class Landed:
             "account": facts.account, **self.layout.parameters, **more,
         }  # fmt: skip
         with connection.cursor() as cursor:
-            cursor.execute(self._reading() + statement, given)
+            cursor.execute(guarded(self._reading() + statement, exactly=self.exactly), given)
             return cursor.fetchall() if cursor.description else []
 
     def _reading(self) -> str:
@@ -120,8 +121,8 @@ _WRONG_LINE: Final = " OR ".join(f"coalesce({wrong}, false)" for _, wrong, _ in 
 # The database's rule for card numbers, asked only where enough digits stand together.
 _DIGITS: Final = "[0-9]([-[:space:]._/,:]{0,2}[0-9]){12}"
 _MASKED: Final = {
-    name: f"left(CASE WHEN {name} ~ '{_DIGITS}' THEN reconciliation_masked(left({name}, {limit + 40})) ELSE {name} END,"
-    f" {limit}) AS {name}"
+    name: f"left(CASE WHEN length({name}) >= 13 AND {name} ~ '{_DIGITS}'"
+    f" THEN reconciliation_masked(left({name}, {limit + 40})) ELSE {name} END, {limit}) AS {name}"
     for name, limit in (("text", MAX_TEXT), ("own_reference", MAX_REFERENCE))
 }
 
@@ -132,14 +133,9 @@ def store(landed: Landed, *, chain: Sequence[int]) -> Stored:
     `chain` are earlier versions of the same document: their lines that it leaves out are withdrawn. Raises `BadFile`
     with every row that is wrong; the transaction is lost then.
     """
-    if landed.rows == 0:
-        new, first_day, last_day = 0, None, None
-    else:
-        try:
-            with transaction.atomic():
-                ((new, first_day, last_day),) = landed.run(_STORE)
-        except IntegrityError:
-            raise BadFile(_errors(landed)) from None
+    new, first_day, last_day = 0, None, None
+    if landed.rows:
+        landed, (new, first_day, last_day) = _stored(landed)
     errors = [
         FileError(None, check.column, check.code, text)
         for check in landed.layout.file_checks
@@ -154,6 +150,18 @@ def store(landed: Landed, *, chain: Sequence[int]) -> Stored:
         ((changed,),) = landed.run(_REVISE)
     withdrawn = landed.run(_WITHDRAW, chain=list(chain))[0][0] if chain else 0
     return Stored(new, landed.rows - new - changed, changed, withdrawn, first_day, last_day)
+
+
+def _stored(landed: Landed) -> tuple[Landed, tuple[int, date | None, date | None]]:
+    """Store what landed; return how it was read, how many lines are new, and their first and last day."""
+    for attempt in (landed, replace(landed, exactly=True)):
+        try:
+            with transaction.atomic():
+                ((new, first_day, last_day),) = attempt.run(_STORE)
+        except (IntegrityError, DataError, NotSupportedError):  # the last is what infinity is as an integer
+            continue
+        return attempt, (new, first_day, last_day)
+    raise BadFile(_errors(replace(landed, exactly=True)))
 
 
 _INTO: Final = f"INSERT INTO reconciliation_statementline (source_id, file_id, number, revision, {_COLUMNS})"

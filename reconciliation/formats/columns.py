@@ -1,15 +1,16 @@
 """Formats that are tables of text: what is read from which column, said in SQL.
 
 A layout has four layers. `cells` names the columns of the document, as text. `values` turns text into numbers, days and
-times; an expression here must not raise whatever the text is, so it looks before it casts and gives NULL for what it
-cannot read. `line` makes our columns out of both. `checks` are what must not be true of a row; a row that fails one is
-never stored, and its file neither.
+times; an expression here looks before it casts (`guarded`) and gives NULL for what it cannot read. `line` makes our
+columns out of both. `checks` are what must not be true of a row; a row that fails one is never stored, and its file
+neither.
 
 Only constants of this package become SQL. What a document or a person wrote is a cell's value or a bound parameter.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -18,17 +19,30 @@ from typing import Any, Final, Protocol
 from reconciliation.formats.base import Side, SourceFacts
 
 # A decimal number of major units, at most twelve digits before the point; the sign is in front.
-DECIMAL: Final = r"^[-+]?[0-9]{1,12}([.][0-9]{1,8})?$"
+_DECIMAL: Final = r"^[-+]?[0-9]{1,12}([.][0-9]{1,8})?$"
 _YEAR: Final = "(19|20)[0-9]{2}"
 _LEAP: Final = "(19|20)(0[48]|[2468][048]|[13579][26])|2000"
-_DAY: Final = (
+_DATE: Final = (
     f"(({_YEAR})-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)"
     f"|02-(0[1-9]|1[0-9]|2[0-8]))|({_LEAP})-02-29)"
 )
 _TIME: Final = "([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]{1,6})?)?"
-DAY: Final = f"^{_DAY}$"
-# A time in UTC, or one whose zone is said elsewhere; a day alone is its first instant.
-MOMENT: Final = f"^{_DAY}([ T]{_TIME}Z?)?$"
+# What must be true of a text before it is cast, as expressions write it: `@decimal(gross)`. A file is first read with
+# the quick guards, which take only what is written exactly as PostgreSQL writes it, and may raise; when that fails it
+# is read with the exact ones, which take every form that is allowed and never raise. A regular expression costs ten
+# times as much as the cast that it guards.
+_QUICK: Final = {
+    "decimal": "{0}::numeric::text = {0}",
+    "day": "{0}::date::text = {0}",
+    "moment": "{0}::timestamp::text = {0}",
+}
+_EXACT: Final = {
+    "decimal": f"{{0}} ~ '{_DECIMAL.replace('{', '{{').replace('}', '}}')}'",
+    "day": f"{{0}} ~ '^{_DATE.replace('{', '{{').replace('}', '}}')}$'",
+    # A time in UTC, or one whose zone is said elsewhere; a day alone is its first instant.
+    "moment": f"{{0}} ~ '^{(_DATE + '([ T]' + _TIME + 'Z?)?').replace('{', '{{').replace('}', '}}')}$'",
+}
+_GUARD: Final = re.compile(r"@(decimal|day|moment)\(([^()]*(?:\([^()]*\)[^()]*)*)\)")
 
 # The columns of a line, in the order in which they are stored.
 LINE: Final = (
@@ -112,9 +126,15 @@ class ColumnFormat(Protocol):
     def layout(self, source: SourceFacts) -> Layout: ...
 
 
+def guarded(sql: str, *, exactly: bool) -> str:
+    """Return SQL with its guards written out."""
+    guards = _EXACT if exactly else _QUICK
+    return _GUARD.sub(lambda found: guards[found[1]].format(found[2]), sql)
+
+
 def scaled(cell: str, factor: str = "factor") -> str:
     """Return SQL of a cell of major units as a number of minor units, not rounded; NULL when it is no number."""
-    return f"CASE WHEN {cell} ~ '{DECIMAL}' THEN {cell}::numeric * {factor} END"
+    return f"CASE WHEN @decimal({cell}) THEN {cell}::numeric * {factor} END"
 
 
 def inexact(value: str) -> str:
@@ -129,12 +149,12 @@ def factor_of(currency: str) -> str:
 
 def day(cell: str) -> str:
     """Return SQL of a cell as a day (2026-11-21); NULL when it is none."""
-    return f"CASE WHEN {cell} ~ '{DAY}' THEN {cell}::date END"
+    return f"CASE WHEN @day({cell}) THEN {cell}::date END"
 
 
 def moment(cell: str, zone: str = "'UTC'") -> str:
     """Return SQL of a cell as an instant, its time of day in a zone; NULL when it is none."""
-    return f"CASE WHEN {cell} ~ '{MOMENT}' THEN rtrim({cell}, 'Z')::timestamp AT TIME ZONE {zone} END"
+    return f"CASE WHEN @moment({cell}) THEN rtrim({cell}, 'Z')::timestamp AT TIME ZONE {zone} END"
 
 
 def by_category(category: str, flows: Mapping[str, str]) -> str:

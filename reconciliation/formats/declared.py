@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from ledger.money import EXPONENTS
 from reconciliation.formats.base import BadFile, FileError, Side, SourceFacts, refuse
-from reconciliation.formats.columns import DAY, Cell, Check, FileCheck, Keys, Layout, inexact
+from reconciliation.formats.columns import Cell, Check, FileCheck, Keys, Layout, inexact
 
 DELIMITERS: Final = {",": ",", ";": ";", "|": "|", "tab": "\t"}
 ENCODINGS: Final = {"utf-8": "utf-8", "iso-8859-1": "latin-1", "windows-1252": "cp1252"}
@@ -152,7 +152,7 @@ def _layout(declaration: Mapping[str, Any], side: Side) -> Layout:
 def _day(name: str, form: tuple[str, str]) -> str:
     found, order = form
     ordered = f"regexp_replace(btrim({name}), '{found}', '{order}')"
-    return f"CASE WHEN btrim({name}) ~ '{found}' AND {ordered} ~ '{DAY}' THEN {ordered}::date END"
+    return f"CASE WHEN btrim({name}) ~ '{found}' AND @day({ordered}) THEN {ordered}::date END"
 
 
 def _scaled(name: str, decimal: str) -> str:
