@@ -46,7 +46,8 @@ def list_transactions(call: Call) -> Json:
     params.only(PAGING | {"currency", "payout", "source", "type"})
     where: dict[str, Any] = {
         "type": params.text("type"),
-        "parent": params.text("source") or params.text("payout"),
+        "parent": params.text("source"),
+        "_.payout": params.text("payout"),
         "currency": params.text("currency"),
     }
     return page(call, "balance_transaction", "/v1/balance_transactions", where)

@@ -18,6 +18,7 @@ from .errors import Json, RefusalError
 from .events import API_VERSION
 from .faults import REQUEST_KINDS, WEBHOOK_KINDS, FaultError, parse
 from .sandbox import Sandbox
+from .settling import Settling, SettlingError
 from .store import Store, encode, shown
 
 MAX_ADVANCE_SECONDS: Final = 400 * 24 * 3600
@@ -278,14 +279,17 @@ async def _object(request: web.Request) -> Json:
 
 
 def _answering(
-    store: Store, handler: Callable[[web.Request], Awaitable[Json]]
+    store: Store, handler: Callable[[web.Request], Awaitable[Json | web.Response]]
 ) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def answer(request: web.Request) -> web.Response:
         status = 200
         try:
-            body = shown(await handler(request))
+            answered = await handler(request)
             await store.committed()
-        except (ControlError, FaultError) as problem:
+            if isinstance(answered, web.Response):
+                return answered
+            body = shown(answered)
+        except (ControlError, FaultError, SettlingError) as problem:
             status, body = 400, {"error": str(problem)}
         except NotFoundError as problem:
             status, body = 404, {"error": str(problem)}
@@ -298,8 +302,8 @@ def _answering(
 
 def add_routes(router: web.UrlDispatcher, sandbox: Sandbox) -> None:
     """Put the control endpoints below `/_sandbox/`."""
-    control = Control(sandbox)
-    for method, path, handler in (
+    control, settling = Control(sandbox), Settling(sandbox, _object)
+    endpoints: tuple[tuple[str, str, Callable[[web.Request], Awaitable[Json | web.Response]]], ...] = (
         ("GET", "health", control.health),
         ("GET", "books", control.books),
         ("GET", "faults", control.list_faults),
@@ -315,6 +319,10 @@ def add_routes(router: web.UrlDispatcher, sandbox: Sandbox) -> None:
         ("POST", "payouts/{id}/advance", control.advance_payout),
         ("GET", "webhooks", control.deliveries),
         ("POST", "webhooks/resend", control.resend),
+        ("POST", "banking", settling.arrange),
+        ("POST", "banking/pay_out", settling.pay_out),
+        ("GET", "reports/{name}", settling.report),
         ("POST", "reset", control.reset),
-    ):
+    )
+    for method, path, handler in endpoints:
         router.add_route(method, f"/_sandbox/{path}", _answering(sandbox.store, handler))

@@ -9,6 +9,7 @@ from typing import Final
 from . import (
     accounting,
     attempts,
+    automatic_payouts,
     charges,
     connect,
     customers,
@@ -119,6 +120,7 @@ JOBS: Final[dict[str, Work]] = {
     "refund.decide": refunds.decide_job,
     "dispute.open": disputes.open_job,
     "payout.arrive": payouts.arrive_job,
+    "payout.batch": automatic_payouts.batch_job,
 }
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from .banking import bring_to_bank
 from .call import Call
 from .connect import FAILING_LAST4, bank_account_of, enough
 from .currencies import currency_of
@@ -34,6 +35,29 @@ def create(call: Call) -> Json:
             code="payouts_not_allowed",
         )
     enough(call, call.scope, currency, amount)
+    return begin(
+        call, amount=amount, currency=currency, destination=bank["id"] if bank else None,
+        bounces=bank is not None and bank["last4"] in FAILING_LAST4, automatic=False,
+        description=params.text("description"), metadata=params.metadata(),
+        method=params.choice("method", ("standard", "instant"), "standard") or "standard",
+        statement_descriptor=params.text("statement_descriptor"),
+    )  # fmt: skip
+
+
+def begin(
+    call: Call,
+    *,
+    amount: int,
+    currency: str,
+    destination: str | None,
+    bounces: bool,
+    automatic: bool,
+    description: str | None,
+    metadata: dict[str, str],
+    method: str = "standard",
+    statement_descriptor: str | None = None,
+) -> Json:
+    """Take a payout out of the balance and send it on its way. An automatic one is reconciled when it arrives."""
     identifier = new_id("po")
     seconds = call.sandbox.settings.payout_seconds
     payout: Json = {
@@ -43,28 +67,28 @@ def create(call: Call) -> Json:
         "application_fee": None,
         "application_fee_amount": None,
         "arrival_date": int(call.now + seconds),
-        "automatic": False,
+        "automatic": automatic,
         "balance_transaction": None,
         "created": call.now,
         "currency": currency,
-        "description": params.text("description"),
-        "destination": bank["id"] if bank else None,
+        "description": description,
+        "destination": destination,
         "failure_balance_transaction": None,
         "failure_code": None,
         "failure_message": None,
         "livemode": False,
-        "metadata": params.metadata(),
-        "method": params.choice("method", ("standard", "instant"), "standard"),
+        "metadata": metadata,
+        "method": method,
         "original_payout": None,
         "payout_method": None,
-        "reconciliation_status": "not_applicable",
+        "reconciliation_status": "in_progress" if automatic else "not_applicable",
         "reversed_by": None,
         "source_type": "card",
-        "statement_descriptor": params.text("statement_descriptor"),
+        "statement_descriptor": statement_descriptor,
         "status": "pending",
         "trace_id": {"status": "pending", "value": None},
         "type": "bank_account",
-        "_": {"bounces": bank is not None and bank["last4"] in FAILING_LAST4},
+        "_": {"bounces": bounces},
     }
     transaction = record(
         call.store, call.scope, source=identifier, kind="payout", category="payout", amount=-amount,
@@ -102,13 +126,21 @@ def move(call: Call, payout: Json, status: str) -> None:
             description="STRIPE PAYOUT FAILURE" if status == "failed" else "STRIPE PAYOUT CANCEL",
         )  # fmt: skip
         payout["failure_balance_transaction"] = transaction["id"]
+    if status == "failed" and before == "paid":
+        call.sandbox.bank.take_back(payout["id"])
     if status == "failed":
         payout.update(failure_code="no_account", failure_message="The bank account could not be located.")
     if status == "paid":
         payout["trace_id"] = {"status": "supported", "value": new_id("trace")[6:26]}
+        bring_to_bank(call, payout)
+    reconciled = status == "paid" and payout["automatic"]
+    if reconciled:
+        payout["reconciliation_status"] = "completed"
     call.store.save(payout)
     name = {"in_transit": "payout.updated"}.get(status, f"payout.{status}")
     emit(call, name, payout)
+    if reconciled:
+        emit(call, "payout.reconciliation_completed", payout)
 
 
 def arrive_job(call: Call, target: str, word: str) -> None:

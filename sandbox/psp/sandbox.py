@@ -4,6 +4,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from sandbox.bank.bank import Bank
+
 from .call import Call
 from .clock import Clock
 from .errors import Json
@@ -36,6 +38,7 @@ class Sandbox:
         directory = settings.data_dir or Path(self.temporary.name if self.temporary else ".")
         self.clock = Clock()
         self.store = Store(directory / "psp.sqlite3")
+        self.bank = Bank(directory / "bank.sqlite3", self.clock.now)
         self.faults = Faults()
         self.answers = Answers(self.store)
         self.webhooks = Webhooks(self)
@@ -46,6 +49,7 @@ class Sandbox:
     def close(self) -> None:
         """Close the store and remove a temporary one."""
         self.store.close()
+        self.bank.close()
         if self.temporary is not None:
             self.temporary.cleanup()
 
@@ -90,6 +94,7 @@ class Sandbox:
         self.faults.clear(None if secret_key is None else scopes)
         self.webhooks.forget()
         if scopes is None:
+            self.bank.store.wipe()
             self.scopes.clear()
             self.requests.clear()
             self.clock.reset()

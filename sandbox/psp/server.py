@@ -18,6 +18,8 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from sandbox.bank import control as bank_control
+
 from . import control, pages
 from .call import Call
 from .errors import Json, RefusalError
@@ -64,6 +66,7 @@ def create_app(data_dir: Path | None = None, *, settings: Settings | None = None
     api = Api(sandbox)
     app.router.add_route("*", "/v1/{path:.*}", api.handle)
     control.add_routes(app.router, sandbox)
+    bank_control.add_routes(app.router, sandbox.bank)
     pages.add_routes(app.router, sandbox)
     app.cleanup_ctx.append(_loops)
     return app

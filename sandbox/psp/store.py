@@ -25,6 +25,10 @@ CREATE TABLE IF NOT EXISTS objects (
 CREATE INDEX IF NOT EXISTS objects_by_kind ON objects (scope, kind, seq);
 CREATE INDEX IF NOT EXISTS objects_by_customer ON objects (customer, kind) WHERE customer IS NOT NULL;
 CREATE INDEX IF NOT EXISTS objects_by_parent ON objects (parent, kind) WHERE parent IS NOT NULL;
+CREATE TABLE IF NOT EXISTS banking (
+    scope TEXT NOT NULL, currency TEXT NOT NULL, iban TEXT NOT NULL, automatic INTEGER NOT NULL,
+    PRIMARY KEY (scope, currency)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS journals (
     id INTEGER PRIMARY KEY, source TEXT NOT NULL, type TEXT NOT NULL, created INTEGER NOT NULL
 );
@@ -54,7 +58,7 @@ CREATE TABLE IF NOT EXISTS deliveries (
 CREATE INDEX IF NOT EXISTS deliveries_due ON deliveries (due, id) WHERE state = 'due';
 CREATE INDEX IF NOT EXISTS deliveries_by_scope ON deliveries (scope, state);
 """
-TABLES_WITH_SCOPE = ("objects", "answers", "jobs", "deliveries")
+TABLES_WITH_SCOPE = ("objects", "answers", "jobs", "deliveries", "banking")
 MAX_READ = 100_000
 
 encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
