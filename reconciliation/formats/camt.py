@@ -44,6 +44,9 @@ OPENING: Final = ("OPBD", "PRCD", "ITBD")
 CLOSING: Final = ("CLBD", "ITBD")
 
 
+type Counted = dict[int, list[int]]
+
+
 @dataclass(slots=True)
 class Draft:
     """A statement while it is read."""
@@ -57,8 +60,9 @@ class Draft:
     balances: dict[str, list[tuple[int, date | None]]] = field(default_factory=dict)
     summary: Part | None = None
     lines: list[ParsedLine] = field(default_factory=list)
-    # Of all entries, booked or not, as the summary counts them: how many and how much, by sign.
-    counted: dict[int, list[int]] = field(default_factory=lambda: {1: [0, 0], -1: [0, 0]})
+    # How many entries and how much, by sign: of all of them, and of those that are booked.
+    counted: Counted = field(default_factory=lambda: {1: [0, 0], -1: [0, 0]})
+    booked: Counted = field(default_factory=lambda: {1: [0, 0], -1: [0, 0]})
 
     def balance(self, names: tuple[str, ...], place: int) -> int | None:
         """Return the first of the named balances that there is; `place` is which of several pages' it is."""
@@ -198,9 +202,10 @@ class _Reading:
             self.findings.add(part.line, "Ntry/Sts", "unknown_status", f"{status[:20]!r} is no status of an entry")
         if amount is None:
             return
-        counted = draft.counted[-1 if part.say("CdtDbtInd") == "DBIT" else 1]
-        counted[0] += 1
-        counted[1] += abs(amount)
+        for counted in (draft.counted, draft.booked) if status == "BOOK" else (draft.counted,):
+            of_sign = counted[SIGNS[part.say("CdtDbtInd")]]
+            of_sign[0] += 1
+            of_sign[1] += abs(amount)
         booked = part.say("BookgDt/Dt", "BookgDt/DtTm")
         value = self._day(part.say("ValDt/Dt", "ValDt/DtTm"), part.line, "Ntry/ValDt")
         booked_on = self._day(booked, part.line, "Ntry/BookgDt") or value or draft.days[1] or draft.closing_day()
@@ -235,36 +240,19 @@ class _Reading:
         else:
             check_balances(self.findings, opening, closing, draft.lines, line=draft.line)
         if draft.summary is not None:
-            self._check_summary(draft, draft.summary)
+            # Banks differ in whether a summary counts what is not booked yet; either must hold as a whole.
+            wrong = _wrong_totals(draft.summary, draft.booked, draft.currency)
+            if (
+                wrong
+                and draft.counted != draft.booked
+                and not _wrong_totals(draft.summary, draft.counted, draft.currency)
+            ):
+                wrong = []
+            for line, column, detail in wrong:
+                self.findings.add(line, f"TxsSummry/{column}", "wrong_total", detail)
         identity = f"{draft.kind}:{draft.identity}:{draft.account}:{first_day or ''}:{last_day or ''}"
         declared = {draft.currency: Declared(opening=opening, closing=closing)} if draft.currency else {}
         return Statement(identity, first_day, last_day, declared, draft.lines)
-
-    def _check_summary(self, draft: Draft, summary: Part) -> None:
-        """Compare the control totals with the entries."""
-        plus, minus = draft.counted[1], draft.counted[-1]
-        both = [plus[0] + minus[0], plus[1] + minus[1]]
-        for name, (number, total) in (("TtlNtries", both), ("TtlCdtNtries", plus), ("TtlDbtNtries", minus)):
-            part = summary.find(name)
-            if part is None:
-                continue
-            said = part.say("NbOfNtries")
-            if said and said.lstrip("0") != (str(number) if number else ""):
-                self._control(part, f"{name}/NbOfNtries", f"{said[:18]} entries are declared, {number} are there")
-            said = part.say("Sum")
-            if said and minor_units(said, draft.currency) != total:
-                self._control(part, f"{name}/Sum", f"a sum of {said[:30]} is declared, the entries make {total}")
-        # The net stands in an element of its own since version 4.
-        net = summary.find("TtlNtries/TtlNetNtry") or summary.find("TtlNtries")
-        said = net.say("Amt", "TtlNetNtryAmt") if net else ""
-        if net and said:
-            declared = minor_units(said, draft.currency)
-            if declared is None or declared * SIGNS.get(net.say("CdtDbtInd"), 1) != plus[1] - minus[1]:
-                detail = f"a net of {said[:30]} is declared, the entries make {plus[1] - minus[1]}"
-                self._control(net, "TtlNtries/TtlNetNtry", detail)
-
-    def _control(self, part: Part, column: str, detail: str) -> None:
-        self.findings.add(part.line, f"TxsSummry/{column}", "wrong_total", detail)
 
     def _amount(self, draft: Draft, part: Part, column: str) -> int | None:
         """Read the amount of a balance or an entry, signed, in the account's currency."""
@@ -294,6 +282,31 @@ class _Reading:
         except ValueError:
             self.findings.add(line, column, "invalid_time", f"{text[:30]!r} is no day")
             return None
+
+
+def _wrong_totals(summary: Part, counted: Counted, currency: str) -> list[tuple[int, str, str]]:
+    """Compare the control totals with entries; return line, place and difference of those that are wrong."""
+    plus, minus, wrong = counted[1], counted[-1], []
+    both = [plus[0] + minus[0], plus[1] + minus[1]]
+    for name, (number, total) in (("TtlNtries", both), ("TtlCdtNtries", plus), ("TtlDbtNtries", minus)):
+        part = summary.find(name)
+        if part is None:
+            continue
+        said = part.say("NbOfNtries")
+        if said and said.lstrip("0") != (str(number) if number else ""):
+            wrong.append((part.line, f"{name}/NbOfNtries", f"{said[:18]} entries are declared, {number} are there"))
+        said = part.say("Sum")
+        if said and minor_units(said, currency) != total:
+            wrong.append((part.line, f"{name}/Sum", f"a sum of {said[:30]} is declared, the entries make {total}"))
+    # The net stands in an element of its own since version 4.
+    net = summary.find("TtlNtries/TtlNetNtry") or summary.find("TtlNtries")
+    said = net.say("Amt", "TtlNetNtryAmt") if net else ""
+    if net and said:
+        declared = minor_units(said, currency)
+        if declared is None or declared * SIGNS.get(net.say("CdtDbtInd"), 1) != plus[1] - minus[1]:
+            detail = f"a net of {said[:30]} is declared, the entries make {plus[1] - minus[1]}"
+            wrong.append((net.line, "TtlNtries/TtlNetNtry", detail))
+    return wrong
 
 
 def _local(element: Any) -> str:
