@@ -229,8 +229,19 @@ CATALOGUE: Final[dict[str, Listed]] = {
     "payouts_stopped": Listed(
         409, "Nothing is paid out of this book", "Its sums are being looked at; payouts go on when a person says so."
     ),
-    "payout_mode_not_supported": Listed(
-        409, "This PSP account does not pay sellers", "Its payout mode is `bank`: money goes to the merchant's bank."
+    "invalid_bank_report": Listed(400, "This is no report of a bank", "Send a pain.002 message as the bank made it."),
+    "no_bank_account": Listed(
+        409,
+        "The merchant has no bank account to pay from",
+        "Set one with PUT /merchants/{id}/bank-accounts/{name}: the payout mode of its PSP account is `bank`.",
+    ),
+    "bank_account_exists": Listed(
+        409,
+        "The bank account is set down already",
+        "The IBAN of a name never changes: use another name for another IBAN.",
+    ),
+    "bank_file_outdated": Listed(
+        409, "What the file pays has changed", "Withdraw the file; the next one pays what may still be paid."
     ),
     "payout_not_cancellable": Listed(
         409, "The payout cannot be cancelled", "It is on its way, or it has ended: read it."
@@ -318,6 +329,12 @@ CATALOGUE: Final[dict[str, Listed]] = {
     ),
     "payout_currency_mismatch": Listed(
         422, "The seller takes no payouts in this currency", "Set a bank account in this currency, or use another one."
+    ),
+    "payout_currency_not_sepa": Listed(
+        422, "The merchant's bank pays in euro only", "Pay this currency through a PSP: set its payout mode to `psp`."
+    ),
+    "payout_destination_not_sepa": Listed(
+        422, "The seller's bank account cannot be reached", "Set an IBAN of a SEPA country for payouts in euro."
     ),
     "payout_below_minimum": Listed(
         422, "The amount is below the seller's minimum", "Pay out more, or lower `payout_schedule.minimum`."

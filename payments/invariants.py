@@ -13,7 +13,7 @@ from string import Template
 from django.db import connection
 
 from ledger.invariants import LIMIT, Violation
-from payments import refund_checks, wallet_checks
+from payments import bank_checks, refund_checks, wallet_checks
 from payments.appliers import statuses
 from payments.models import Charge, PaymentOrder
 
@@ -111,13 +111,14 @@ _CHECKS: dict[str, str] = {
                 UNION ALL
                SELECT p.book_id, v.verb || ':' || $PAYOUT FROM payments_payout p,
                       unnest(ARRAY['reserve_payout', 'cancel_payout', 'fund_payout', 'pay_out', 'unpay_payout',
-                                   'return_payout']) AS v (verb)
+                                   'return_payout', 'bank_payout', 'return_bank_payout']) AS v (verb)
                 UNION ALL $CAUSES_OF_REFUNDS
                ) x ON x.book_id = t.book_id AND x.reference = t.reference
          WHERE x.reference IS NULL
            AND t.kind IN ('settle_charge', 'late_success', 'settle_refund', 'refund_returned', 'open_dispute',
                           'win_dispute', 'lose_dispute', 'regain_dispute', 'reserve_payout', 'cancel_payout',
-                          'fund_payout', 'pay_out', 'unpay_payout', 'return_payout', 'convert', 'unconvert',
+                          'fund_payout', 'pay_out', 'unpay_payout', 'return_payout', 'bank_payout',
+                          'return_bank_payout', 'convert', 'unconvert',
                           'reconvert', 'stored_top_up', 'stored_pay',
                           'stored_refund', $KINDS_OF_REFUNDS)""",
     # The ledger knows nothing of proposals: whoever posts could post these kinds without one.
@@ -203,11 +204,16 @@ _CHECKS: dict[str, str] = {
                SELECT string_agg(DISTINCT v.verb, ', ' ORDER BY v.verb) AS verbs,
                       bool_and(e.amount = p.amount_minor) AS right_amount
                  FROM unnest(ARRAY['reserve_payout', 'cancel_payout', 'fund_payout', 'pay_out', 'unpay_payout',
-                                   'return_payout']) AS v (verb)
+                                   'return_payout', 'bank_payout', 'return_bank_payout']) AS v (verb)
                  JOIN ledger_transaction t ON t.book_id = p.book_id AND t.reference = v.verb || ':' || $PAYOUT
                  JOIN ledger_entry e ON e.transaction_id = t.id) x ON true
          WHERE NOT coalesce(x.right_amount, false)
-            OR NOT CASE p.status
+            OR p.bank_account_id IS NOT NULL AND NOT CASE p.status
+               WHEN 'paid' THEN x.verbs = 'bank_payout, reserve_payout'
+               WHEN 'returned' THEN x.verbs = 'bank_payout, reserve_payout, return_bank_payout'
+               WHEN 'cancelled' THEN x.verbs = 'cancel_payout, reserve_payout'
+               ELSE x.verbs = 'reserve_payout' END
+            OR p.bank_account_id IS NULL AND NOT CASE p.status
                WHEN 'requires_approval' THEN x.verbs = 'reserve_payout'
                WHEN 'pending' THEN x.verbs = 'reserve_payout'
                WHEN 'cancelled' THEN x.verbs = 'cancel_payout, reserve_payout'
@@ -269,7 +275,7 @@ _CHECKS: dict[str, str] = {
     "payout_goes_on": """
         SELECT 'payout ' || p.id || ' is ' || p.status || ' without a call that brings it on'
           FROM payments_payout p
-         WHERE p.status = 'failed' AND NOT EXISTS (
+         WHERE p.bank_account_id IS NULL AND (p.status = 'failed' AND NOT EXISTS (
                SELECT 1 FROM payments_pspoperation o WHERE o.payout_id = p.id AND o.kind = 'reverse_transfer'
                   AND o.closed_at IS NULL)
             OR p.status = 'pending' AND p.due_at IS NULL AND NOT EXISTS (
@@ -277,7 +283,7 @@ _CHECKS: dict[str, str] = {
                 WHERE o.payout_id = p.id AND o.kind = 'transfer' AND o.closed_at IS NULL)
             OR p.status = 'sent' AND p.due_at IS NULL AND NOT EXISTS (
                SELECT 1 FROM payments_pspoperation o
-                WHERE o.payout_id = p.id AND o.kind = 'payout' AND o.closed_at IS NULL)""",
+                WHERE o.payout_id = p.id AND o.kind = 'payout' AND o.closed_at IS NULL))""",
     "history_is_legal": """
         SELECT h.machine || ' ' || h.object_id || ' went ' || h.source || ' -> ' || h.target || ' after '
                || coalesce(h.previous, '(new)')
@@ -295,7 +301,8 @@ _CHECKS: dict[str, str] = {
                 SELECT 'payments_charge', id, status FROM payments_charge UNION ALL
                 SELECT 'payments_refund', id, status FROM payments_refund UNION ALL
                 SELECT 'payments_dispute', id, status FROM payments_dispute UNION ALL
-                SELECT 'payments_payout', id, status FROM payments_payout) x
+                SELECT 'payments_payout', id, status FROM payments_payout UNION ALL
+                SELECT 'payments_bankfile', id, status FROM payments_bankfile) x
           LEFT JOIN (SELECT DISTINCT ON (machine, object_id) machine, object_id, target FROM payments_transition
                       ORDER BY machine, object_id, id DESC) h ON h.machine = x.machine AND h.object_id = x.id
          WHERE coalesce(h.target <> x.status, NOT EXISTS (
@@ -545,6 +552,7 @@ _COUNTED = {
     "refunds": "payments_refund",
     "disputes": "payments_dispute",
     "payouts": "payments_payout",
+    "bank_files": "payments_bankfile",
     "operations": "payments_pspoperation",
     "notifications": "payments_pspnotification",
     "transitions": "payments_transition",
@@ -572,13 +580,13 @@ class Findings:
 
 def names() -> list[str]:
     """Return the name of every check of this module."""
-    return [*_CHECKS, *refund_checks.CHECKS, *wallet_checks.CHECKS, "payment_status_is_derived"]
+    return [*_CHECKS, *refund_checks.CHECKS, *wallet_checks.CHECKS, *bank_checks.CHECKS, "payment_status_is_derived"]
 
 
 def check() -> Findings:
     """Run every check over all books (at most `LIMIT` findings of each)."""
-    checks = _CHECKS | refund_checks.CHECKS | wallet_checks.CHECKS
-    warnings = _WARNINGS | refund_checks.WARNINGS
+    checks = _CHECKS | refund_checks.CHECKS | wallet_checks.CHECKS | bank_checks.CHECKS
+    warnings = _WARNINGS | refund_checks.WARNINGS | bank_checks.WARNINGS
     return Findings([*_run(checks), *_underived_statuses()], _run(warnings))
 
 

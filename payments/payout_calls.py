@@ -86,14 +86,14 @@ def _attach(payouts: list[Payout]) -> None:
     }
     for payout in payouts:
         payout.destination, payout.seller = destinations[payout.destination_id], sellers[payout.seller_id]
-        payout.__dict__["payee"] = payees.get((payout.destination_id, payout.psp_account_id), "")
+        payout.__dict__["payee"] = payees.get((payout.destination_id, payout.psp_account_id or 0), "")
 
 
 def of_payout(payout: Payout) -> PayoutCall:
     """Build the call that asks where a payout stands; its payee was attached."""
     psp_id, payee, payout_id = payout.psp_id or "", str(payout.__dict__["payee"]), payout.pk
-    run = with_adapter(payout.psp_account, lambda adapter: lambda: adapter.fetch(ObjectKind.PAYOUT, psp_id, payee))
-    return PayoutCall(payout.psp_account_id, run, lambda result: PayoutReport(payout_id, result))
+    run = with_adapter(payout.psp, lambda adapter: lambda: adapter.fetch(ObjectKind.PAYOUT, psp_id, payee))
+    return PayoutCall(payout.psp.pk, run, lambda result: PayoutReport(payout_id, result))
 
 
 def _of_funding(row: PspFunding, fence: int, *, now: datetime) -> PayoutCall:

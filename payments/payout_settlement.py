@@ -22,7 +22,7 @@ from payments.appliers import payout_batch as batches
 from payments.appliers import payouts as applier
 from payments.appliers.batch import PspMismatch
 from payments.appliers.payouts import FundingReport, PayoutReport
-from payments.models import Payout, PspFunding, PspOperation
+from payments.models import BankInstruction, Payout, PspFunding, PspOperation
 from payments.models.bulk import StaleRows, read_rows
 from payments.psp.base import Outcome
 
@@ -129,10 +129,15 @@ def cancel_unsent(payout_id: int, *, now: datetime) -> Payout | None:
     """Cancel a payout of which nothing was sent, in the caller's transaction; `None` when it is too late for that."""
     batch = batches.lock([payout_id], now=now)
     payout = batch.payouts[payout_id]
-    if payout.status not in Payout.SET_ASIDE or any(
-        operation.payout_id == payout_id
-        and (operation.kind == PspOperation.Kind.CREATE_PAYEE or operation.first_sent_at is not None)
-        for operation in batch.operations.values()
+    in_a_file = BankInstruction.objects.filter(payout_id=payout_id, withdrawn_at__isnull=True)
+    if (
+        payout.status not in Payout.SET_ASIDE
+        or in_a_file.exists()
+        or any(
+            operation.payout_id == payout_id
+            and (operation.kind == PspOperation.Kind.CREATE_PAYEE or operation.first_sent_at is not None)
+            for operation in batch.operations.values()
+        )
     ):
         return None
     applier.cancel(batch, payout)

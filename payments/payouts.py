@@ -1,7 +1,8 @@
 """Payouts: asked for, approved, cancelled. The money is set aside and explained in the transaction of the request.
 
 Nothing is sent here: a pending payout is a due row, and `payout_settlement` takes it up when the PSP proved to have the
-money. Every refusal comes before anything is written.
+money; one that the merchant's bank pays waits for the next file (`bank_files`). Every refusal comes before anything is
+written.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from config import seam
 from ledger import accounts
 from ledger.ids import public_id
 from ledger.money import Money, format_minor
-from payments import doorbell, outbox
+from payments import doorbell, outbox, payout_ways
 from payments.appliers.payout_batch import fact_of
 from payments.errors import Conflict, InvalidState, NotFound, Unprocessable
-from payments.models import MerchantBook, Payout, PayoutDestination, PspAccount, Seller
+from payments.models import MerchantBook, Payout, PayoutDestination, Seller
 from payments.models.bulk import read_rows
 from payments.payout_settlement import cancel_unsent
 from payments.payout_stops import payouts_stopped
+from payments.payout_ways import Way
 from wallet import chart, holdings, movements
 from wallet.movements import Heading
 
@@ -60,6 +62,7 @@ def request_due(book_id: int, due: Sequence[Due], *, actor: str, reference: str 
     if not due:
         return []
     settings_ = MerchantBook.objects.select_related("default_psp_account").get(book_id=book_id)
+    ways = {currency: payout_ways.of_book(settings_, currency) for currency in {one.currency for one in due}}
     made = [
         _built(
             PayoutRequest(
@@ -70,6 +73,7 @@ def request_due(book_id: int, due: Sequence[Due], *, actor: str, reference: str 
             ),
             one.amount_minor,
             settings_=settings_,
+            way=ways[one.currency],
             seller=one.seller,
             destination=one.destination,
             actor=actor,
@@ -93,8 +97,9 @@ def request(book_id: int, wanted: PayoutRequest, *, actor: str, now: datetime) -
             raise Conflict("payouts_stopped", "this book pays nothing out until a person has looked at it")
         settings_ = MerchantBook.objects.select_related("default_psp_account").get(book_id=book_id)
         seller = _seller(book_id, wanted.seller_id)
-        _psp_account(settings_)
+        way = payout_ways.of_book(settings_, wanted.currency)
         destination = _destination(seller, wanted.currency, now=now)
+        way.require(destination)
         _check_minimum(seller, wanted)
         owner = (book_id, seller.public_id, wanted.currency)
         available = holdings.lock([owner])[owner].available
@@ -106,7 +111,9 @@ def request(book_id: int, wanted: PayoutRequest, *, actor: str, now: datetime) -
                 field="amount",
             )
         _check_least(seller, amount, wanted.currency)
-        payout = _new(wanted, amount, settings_=settings_, seller=seller, destination=destination, actor=actor, now=now)
+        payout = _new(
+            wanted, amount, settings_=settings_, way=way, seller=seller, destination=destination, actor=actor, now=now
+        )
         _set_aside([payout], now=now)
     return payout
 
@@ -121,15 +128,6 @@ def _seller(book_id: int, seller_id: int) -> Seller:
     if seller.kyc_status != Seller.Kyc.VERIFIED:
         raise Unprocessable("seller_not_verified", f"the seller is {seller.kyc_status}", field="seller")
     return seller
-
-
-def _psp_account(settings_: MerchantBook) -> PspAccount:
-    account = settings_.default_psp_account
-    if account is None:
-        raise Conflict("no_psp_account", "the merchant has no PSP account")
-    if account.payout_mode != PspAccount.PayoutMode.PSP:
-        raise Conflict("payout_mode_not_supported", "this PSP account pays out to the merchant's bank")
-    return account
 
 
 def _destination(seller: Seller, currency: str, *, now: datetime) -> PayoutDestination:
@@ -174,12 +172,15 @@ def _new(
     amount: int,
     *,
     settings_: MerchantBook,
+    way: Way,
     seller: Seller,
     destination: PayoutDestination,
     actor: str,
     now: datetime,
 ) -> Payout:
-    payout = _built(wanted, amount, settings_=settings_, seller=seller, destination=destination, actor=actor, now=now)
+    payout = _built(
+        wanted, amount, settings_=settings_, way=way, seller=seller, destination=destination, actor=actor, now=now
+    )
     try:
         with transaction.atomic():
             payout.save(force_insert=True)
@@ -195,6 +196,7 @@ def _built(
     amount: int,
     *,
     settings_: MerchantBook,
+    way: Way,
     seller: Seller,
     destination: PayoutDestination,
     actor: str,
@@ -207,17 +209,18 @@ def _built(
         book_id=seller.book_id,
         seller=seller,
         destination=destination,
-        psp_account=_psp_account(settings_),
+        psp_account=way.psp_account,
+        bank_account=way.bank_account,
         status=Payout.Status.REQUIRES_APPROVAL if needs_approval else Payout.Status.PENDING,
         currency_id=wanted.currency,
         amount_minor=amount,
         reference=wanted.reference,
         requested_by=actor,
         version=1,
-        waiting_for="",
+        waiting_for="" if needs_approval else way.waiting_for,
         created_at=now,
         updated_at=now,
-        due_at=None if needs_approval else now,
+        due_at=None if needs_approval or way.bank_account is not None else now,
     )
 
 
@@ -255,11 +258,16 @@ def approve(payout_id: int, *, actor: str, now: datetime) -> Payout:
             raise InvalidState("invalid_state", f"the payout is {payout.status}")
         if actor == payout.requested_by:
             raise Conflict("maker_is_not_checker", "somebody else has to approve this payout")
+        way = Way(payout.psp_account, payout.bank_account)
         payout.destination = _destination(payout.seller, payout.currency_id, now=now)
+        way.require(payout.destination)
         payout.approve()
-        payout.approved_by, payout.due_at, payout.updated_at = actor, now, now
+        payout.approved_by, payout.updated_at, payout.waiting_for = actor, now, way.waiting_for
+        payout.due_at = None if way.bank_account is not None else now
         payout.version += 1
-        payout.save(update_fields=["status", "destination", "approved_by", "due_at", "updated_at", "version"])
+        payout.save(
+            update_fields=["status", "destination", "approved_by", "due_at", "updated_at", "version", "waiting_for"]
+        )
         outbox.publish([fact_of(payout)], now=now)
         doorbell.ring("psp")
     return payout
@@ -276,7 +284,7 @@ def cancel(payout_id: int, *, now: datetime) -> Payout:
 
 def _locked(payout_id: int) -> Payout:
     found = Payout.objects.select_for_update(no_key=True, of=("self",)).filter(pk=payout_id)
-    payout = found.select_related("seller", "destination").first()
+    payout = found.select_related("seller", "destination", "psp_account", "bank_account").first()
     if payout is None:
         raise NotFound("not_found", "There is no such payout.")
     return payout

@@ -27,6 +27,7 @@ from payments.models import (
     FeePlan,
     Merchant,
     MerchantBook,
+    OwnBankAccount,
     PaymentEvent,
     PaymentOrder,
     Payout,
@@ -437,6 +438,22 @@ def psp_account(row: PspAccount) -> Object:
         "webhook_secret": "********" if row.webhook_secret else None,
         "webhook_url": checkout_links.notification_address(row.adapter, row.public_id),
         "payout_mode": str(row.payout_mode),
+        "created_at": timestamp(row.created_at),
+    }
+
+
+def own_bank_account(row: OwnBankAccount) -> Object:
+    """Show a bank account of the merchant's own, masked."""
+    return {
+        "id": public_id("bac", row.public_id),
+        "object": "bank_account",
+        "name": row.name,
+        "currency": row.currency_id,
+        "account": row.masked,
+        "account_holder": row.holder,
+        "bic": row.bic or None,
+        "file_format": str(row.schema),
+        "status": "closed" if row.closed_at else "paying",
         "created_at": timestamp(row.created_at),
     }
 

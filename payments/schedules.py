@@ -19,7 +19,7 @@ import structlog
 from django.db import connection, transaction
 
 from ledger import balances
-from payments import payouts
+from payments import payout_ways, payouts
 from payments.errors import InvalidState
 from payments.models import MerchantBook, PayoutDestination, Run, Seller
 from payments.models.bulk import by_id, read_rows, update_rows
@@ -58,7 +58,7 @@ def run_book(run: Run, now: datetime) -> Mapping[str, Any]:
     assert run.book_id is not None, "payouts are scheduled per book"
     day = date.fromisoformat(run.period)
     outcome, after = Outcome(), 0
-    if not MerchantBook.objects.filter(pk=run.book_id, default_psp_account__payout_mode="psp").exists():
+    if not MerchantBook.objects.filter(pk=run.book_id, default_psp_account__isnull=False).exists():
         return outcome.as_result()
     while True:
         with transaction.atomic():
@@ -123,8 +123,7 @@ SELECT s.id, s.payout_schedule ->> 'interval', s.payout_schedule ->> 'day',
 _RELEASED = """
 SELECT s.id, s.book_id, s.public_id, d.currency
   FROM payments_seller s
-  JOIN payments_merchantbook m ON m.book_id = s.book_id
-  JOIN payments_pspaccount p ON p.id = m.default_psp_account_id AND p.payout_mode = 'psp'
+  JOIN payments_merchantbook m ON m.book_id = s.book_id AND m.default_psp_account_id IS NOT NULL
   JOIN payments_payoutdestination d ON d.seller_id = s.id AND d.superseded_at IS NULL AND d.usable_at <= %s
  WHERE s.payout_schedule ->> 'interval' = 'on_release' AND s.closed_at IS NULL AND s.kyc_status = 'verified'
    AND s.id > %s
@@ -176,11 +175,12 @@ def _pay(book_id: int, seller_ids: Sequence[int], day: date | None, *, now: date
         and row.kyc_status == Seller.Kyc.VERIFIED
         and (day is None or row.payouts_scheduled_through is None or row.payouts_scheduled_through < day)
     }
-    destinations = [
+    usable = [
         row
         for row in read_rows(PayoutDestination, "seller_id", payable, where="t.superseded_at IS NULL")
         if row.usable_at <= now
     ]
+    destinations = payout_ways.reached(book_id, usable)
     with_money = _with_wallets(book_id, payable, destinations)
     held = holdings.lock(owner for owner, _ in with_money)
     due = []

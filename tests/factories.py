@@ -21,12 +21,15 @@ from ledger.models import Book, Mode
 from payments.encryption import seal
 from payments.models import (
     ApiKey,
+    BankFile,
+    BankInstruction,
     Charge,
     Dispute,
     FeePlan,
     FixedFee,
     Merchant,
     MerchantBook,
+    OwnBankAccount,
     PaymentEvent,
     PaymentOrder,
     Payout,
@@ -339,6 +342,61 @@ class PayoutFactory(DjangoModelFactory[Payout]):
     created_at = NOW
     updated_at = NOW
     paid_at = NOW
+
+
+class OwnBankAccountFactory(DjangoModelFactory[OwnBankAccount]):
+    """A bank account of a merchant's own."""
+
+    class Meta:
+        model = OwnBankAccount
+
+    public_id = factory.LazyFunction(seam.new_uuid)
+    book = factory.SubFactory(BookFactory)
+    name = factory.Sequence(lambda n: f"bank-{n}")
+    currency_id = "EUR"
+    holder = "Marketplace"
+    details = b"sealed"
+    masked = "DE **** 2051"
+    blind_index = factory.Sequence(lambda n: f"index-{n}".encode())
+    created_at = NOW
+
+
+class BankFileFactory(DjangoModelFactory[BankFile]):
+    """A file of one payout of 10.00 EUR, which it tells."""
+
+    class Meta:
+        model = BankFile
+        skip_postgeneration_save = True
+
+    public_id = factory.LazyFunction(seam.new_uuid)
+    bank_account = factory.SubFactory(OwnBankAccountFactory)
+    book = factory.SelfAttribute("bank_account.book")
+    currency_id = "EUR"
+    count = 1
+    total_minor = 1000
+    execution_on = NOW.date()
+    schema = "pain.001.001.09"
+    content = b"sealed"
+    sha256 = b"x" * 32
+    made_by = "user:maker"
+    made_at = NOW
+
+    @factory.post_generation
+    def told(obj: BankFile, create: bool, extracted: object, **_: Any) -> None:  # noqa: N805 - as above
+        """Tell the payout."""
+        seller = SellerFactory.create(book=obj.book)
+        destination = PayoutDestinationFactory.create(seller=seller)
+        payout = PayoutFactory.create(
+            destination=destination, psp_account=None, bank_account=obj.bank_account, transfer_psp_id=""
+        )
+        BankInstruction.objects.create(
+            file=obj,
+            book=obj.book,
+            payout=payout,
+            destination=destination,
+            end_to_end_id=public_id("pyo", payout.public_id).replace("_", "-"),
+            amount_minor=1000,
+        )
 
 
 class PspOperationFactory(DjangoModelFactory[PspOperation]):

@@ -725,6 +725,21 @@ class PspAccount(Object):
     created_at: str
 
 
+class OwnBankAccount(Object):
+    """A bank account of the merchant's own, masked."""
+
+    id: str
+    object: Literal["bank_account"]
+    name: str
+    currency: str
+    account: str
+    account_holder: str
+    bic: str | None
+    file_format: Literal["pain.001.001.03", "pain.001.001.09"]
+    status: Literal["paying", "closed"]
+    created_at: str
+
+
 class MerchantTerms(Object):
     """When sellers' shares become available, and what happens to the platform fee of a refund."""
 

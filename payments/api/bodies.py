@@ -470,6 +470,17 @@ class PspCredentials(Body):
     payout_mode: Literal["psp", "bank"] = "psp"
 
 
+class OwnBankAccount(Body):
+    """A bank account of the merchant's own. The IBAN of a name never changes."""
+
+    mode: Literal["test", "live"] = "test"
+    currency: Currency = "EUR"
+    iban: Annotated[str, StringConstraints(min_length=1, max_length=50)]
+    bic: Annotated[str, StringConstraints(pattern=r"^[A-Z]{6}[A-Z0-9]{2}([A-Z0-9]{3})?$")] | None = None
+    account_holder: Annotated[str, StringConstraints(min_length=1, max_length=70), AfterValidator(_printable)]
+    file_format: Literal["pain.001.001.03", "pain.001.001.09"] = "pain.001.001.09"
+
+
 class Page(BaseModel):
     """Query of a list."""
 

@@ -261,6 +261,12 @@ PUT_MERCHANT_TERMS: Final = _operation(
 PUT_PSP_ACCOUNT: Final = _operation(
     "put_psp_account", "Set a merchant's credentials at a PSP", answers.PspAccount, body=bodies.PspCredentials
 )
+PUT_BANK_ACCOUNT: Final = _operation(
+    "put_bank_account",
+    "Set a bank account of the merchant's own, which pays sellers (signed)",
+    answers.OwnBankAccount,
+    body=bodies.OwnBankAccount,
+)
 LIST_LEDGER_ACCOUNTS: Final = _operation(
     "list_ledger_accounts",
     "List accounts of the book",

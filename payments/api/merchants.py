@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from hashlib import sha256
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import structlog
 from django.conf import settings
@@ -16,20 +17,24 @@ from rest_framework.response import Response
 
 from config import seam
 from ledger.models import Mode
-from payments import idempotency, merchants, representations
+from payments import bank_accounts, idempotency, merchants, own_bank_accounts, representations
 from payments.api import bodies, documentation, headers, payment_lookup
 from payments.api.authentication import ADMINISTRATOR, caller_of, require_scope
 from payments.api.requests import answer, body_of, fingerprint_of
 from payments.api.resource import Resource
 from payments.api.sellers import fee_terms
+from payments.bank_accounts import NotAnAccount
 from payments.callers import Caller
-from payments.errors import FieldError
+from payments.errors import FieldError, Unauthenticated
 from payments.idempotency import Effect
 from payments.merchants import MerchantDetails, PspDetails
 from payments.models import IdempotencyRecord, Merchant, MerchantBook, PspAccount
+from payments.own_bank_accounts import OwnDetails
 from payments.psp import registry
 
 log = structlog.get_logger(__name__)
+# What the books call the account: bank:{name}:{currency}; bank:in_transit is on its way to any of them.
+_NAME: Final = re.compile(r"(?!in_transit$)[a-z0-9][a-z0-9_-]{0,31}")
 
 
 class Merchants(Resource):
@@ -112,6 +117,31 @@ class MerchantPspAccount(Resource):
         if account.webhook_secret is None:
             _try_to_register(account)
         return Response(representations.psp_account(account))
+
+
+class MerchantBankAccount(Resource):
+    """`/merchants/{id}/bank-accounts/{name}`."""
+
+    scopes: ClassVar[dict[str, str]] = {}
+
+    @extend_schema(**documentation.PUT_BANK_ACCOUNT)
+    def put(self, request: Request, merchant_id: str, name: str) -> Response:
+        """Set a bank account of the merchant's own; it pays sellers in its currency from now on. Must be signed."""
+        caller = caller_of(request)
+        merchant = _found(caller, merchant_id, "merchants:write")
+        if "HTTP_X_SIGNATURE" not in request._request.META:  # one that is there was checked with the key
+            raise Unauthenticated("signature_required", "a change of bank details must be signed, with any key")
+        body = body_of(request, bodies.OwnBankAccount)
+        _check_mode(caller, body.mode)
+        if not _NAME.fullmatch(name):
+            raise bodies.invalid([FieldError("name", "invalid_value", "a to z, digits, - and _; at most 32")])
+        try:
+            account = bank_accounts.iban(body.iban, body.account_holder)
+        except NotAnAccount as error:
+            raise bodies.invalid([FieldError(error.field, "invalid_bank_account", str(error))]) from None
+        details = OwnDetails(name, body.currency, account, body.bic or "", body.file_format)
+        row = own_bank_accounts.put(merchants.book_of(merchant, body.mode).pk, details, now=seam.now())
+        return Response(representations.own_bank_account(row))
 
 
 def _check_mode(caller: Caller, mode: str) -> None:

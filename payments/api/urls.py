@@ -71,6 +71,7 @@ urlpatterns = [
     path("merchants/<str:merchant_id>", merchants.MerchantView.as_view()),
     path("merchants/<str:merchant_id>/terms", merchants.MerchantTerms.as_view()),
     path("merchants/<str:merchant_id>/psp-accounts/<str:psp>", merchants.MerchantPspAccount.as_view()),
+    path("merchants/<str:merchant_id>/bank-accounts/<str:name>", merchants.MerchantBankAccount.as_view()),
     path("ledger/accounts", ledger_accounts.LedgerAccounts.as_view()),
     path(_A, ledger_accounts.LedgerAccount.as_view()),
     path(f"{_A}/balance", ledger_accounts.LedgerAccountBalance.as_view()),

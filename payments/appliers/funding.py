@@ -32,7 +32,7 @@ def allot(batch: PayoutBatch, available_minor: int, *, now: datetime, clock: dat
     """
     rest = available_minor
     again_at = (clock or now) + timedelta(seconds=settings.PAYOUT_FUNDING_RETRY_SECONDS)
-    current = _current_destinations(batch.payouts.values())
+    current = current_destinations(batch.payouts.values())
     stopped = {book_id for book_id in {row.book_id for row in batch.payouts.values()} if payouts_stopped(book_id)}
     for key in sorted(batch.payouts):
         payout = batch.payouts[key]
@@ -40,8 +40,8 @@ def allot(batch: PayoutBatch, available_minor: int, *, now: datetime, clock: dat
             continue
         found = current.get((payout.seller_id, payout.currency_id))
         if found != payout.destination_id:
-            _destination_changed(batch, payout)
-        elif reason := "stopped" if payout.book_id in stopped else _why_not(payout, rest, now=now):
+            destination_changed(batch, payout)
+        elif reason := "stopped" if payout.book_id in stopped else why_not(payout, rest, now=now):
             payout.waiting_for, payout.due_at = reason, again_at
             batch.touch(payout)
         else:
@@ -49,7 +49,8 @@ def allot(batch: PayoutBatch, available_minor: int, *, now: datetime, clock: dat
             _take_up(batch, payout)
 
 
-def _why_not(payout: Payout, rest: int, *, now: datetime) -> str:
+def why_not(payout: Payout, rest: int, *, now: datetime) -> str:
+    """Return what a pending payout has to wait for, when `rest` is what is there; nothing when it may go."""
     seller: Seller = payout.seller
     if seller.kyc_status != Seller.Kyc.VERIFIED or seller.closed_at is not None:
         return "seller"
@@ -64,13 +65,13 @@ def _take_up(batch: PayoutBatch, payout: Payout) -> None:
     batch.touch(payout)
     payee = batch.payee_of(payout)
     if payee is None:
-        payee = Payee.objects.create(destination_id=payout.destination_id, psp_account_id=payout.psp_account_id)
-        batch.payees[payout.destination_id, payout.psp_account_id] = payee
+        payee = Payee.objects.create(destination_id=payout.destination_id, psp_account_id=payout.psp.pk)
+        batch.payees[payout.destination_id, payout.psp.pk] = payee
         batch.operation(payout, _K.CREATE_PAYEE)
     batch.operation(payout, _K.TRANSFER, due=bool(payee.psp_id))
 
 
-def _destination_changed(batch: PayoutBatch, payout: Payout) -> None:
+def destination_changed(batch: PayoutBatch, payout: Payout) -> None:
     """An approval was for another bank account: it is void. Without one the payout ends, and its money is available."""
     if payout.approved_by is None:
         payouts.cancel(batch, payout, DESTINATION_CHANGED)
@@ -80,7 +81,8 @@ def _destination_changed(batch: PayoutBatch, payout: Payout) -> None:
     batch.publish(payout)
 
 
-def _current_destinations(rows: Iterable[Payout]) -> dict[tuple[int, str], int]:
+def current_destinations(rows: Iterable[Payout]) -> dict[tuple[int, str], int]:
+    """Return the bank account that each seller of payouts is paid to now, by seller and currency."""
     sellers = {payout.seller_id for payout in rows}
     found = read_rows(PayoutDestination, "seller_id", sellers, where="t.superseded_at IS NULL")
     return {(row.seller_id, row.currency_id): row.pk for row in found}

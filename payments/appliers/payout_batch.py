@@ -13,7 +13,7 @@ from datetime import datetime
 from config import seam
 from ledger.ids import public_id
 from payments import outbox, representations
-from payments.models import Payee, Payout, PayoutDestination, PspAccount, PspOperation, Seller
+from payments.models import OwnBankAccount, Payee, Payout, PayoutDestination, PspAccount, PspOperation, Seller
 from payments.models.bulk import by_id, read_rows, update_rows
 from payments.outbox import Fact
 from wallet import movements
@@ -38,7 +38,7 @@ class PayoutBatch:
 
     def payee_of(self, payout: Payout) -> Payee | None:
         """Return the payee of a payout's destination at its PSP account, if it was decided to make one."""
-        return self.payees.get((payout.destination_id, payout.psp_account_id))
+        return self.payees.get((payout.destination_id, payout.psp.pk))
 
     def heading(self, payout: Payout) -> Heading:
         """Return the heading of a movement that is booked about a payout."""
@@ -49,7 +49,7 @@ class PayoutBatch:
         made = PspOperation(
             public_id=seam.new_uuid(),
             book_id=payout.book_id,
-            psp_account_id=payout.psp_account_id,
+            psp_account_id=payout.psp.pk,
             kind=kind,
             lane=PspOperation.Lane.TRANSFERS,
             payout=payout,
@@ -110,10 +110,15 @@ def attach(payouts: Iterable[Payout]) -> None:
     rows = list(payouts)
     sellers = by_id(read_rows(Seller, "id", (payout.seller_id for payout in rows)))
     destinations = by_id(read_rows(PayoutDestination, "id", (payout.destination_id for payout in rows)))
-    accounts = by_id(read_rows(PspAccount, "id", (payout.psp_account_id for payout in rows)))
+    psps = (payout.psp_account_id for payout in rows if payout.psp_account_id is not None)
+    banks = (payout.bank_account_id for payout in rows if payout.bank_account_id is not None)
+    accounts, own = by_id(read_rows(PspAccount, "id", psps)), by_id(read_rows(OwnBankAccount, "id", banks))
     for payout in rows:
         payout.seller, payout.destination = sellers[payout.seller_id], destinations[payout.destination_id]
-        payout.psp_account = accounts[payout.psp_account_id]
+        if payout.psp_account_id is not None:
+            payout.psp_account = accounts[payout.psp_account_id]
+        if payout.bank_account_id is not None:
+            payout.bank_account = own[payout.bank_account_id]
 
 
 _PAYOUT_COLUMNS = (

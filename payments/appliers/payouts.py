@@ -117,7 +117,7 @@ def follow(batch: PayoutBatch, payout: Payout, snapshot: Snapshot) -> None:
         batch.movements.append(
             movements.pay_out(
                 batch.heading(payout),
-                psp_account=payout.psp_account.code,
+                psp_account=payout.psp.code,
                 seller=payout.seller.public_id,
                 amount=payout.amount_minor,
             )
@@ -138,7 +138,7 @@ def _fail(batch: PayoutBatch, payout: Payout, failure: Failure | None) -> None:
         batch.movements.append(
             movements.unpay_payout(
                 batch.heading(payout),
-                psp_account=payout.psp_account.code,
+                psp_account=payout.psp.code,
                 seller=payout.seller.public_id,
                 amount=payout.amount_minor,
             )
@@ -209,7 +209,7 @@ def _transferred(batch: PayoutBatch, payout: Payout, _operation: PspOperation, s
     payout.send()
     payout.due_at, payout.waiting_for = None, ""
     batch.movements.append(
-        movements.fund_payout(batch.heading(payout), psp_account=payout.psp_account.code, amount=payout.amount_minor)
+        movements.fund_payout(batch.heading(payout), psp_account=payout.psp.code, amount=payout.amount_minor)
     )
     batch.operation(payout, _K.PAYOUT)
     batch.publish(payout)
@@ -246,7 +246,7 @@ def _brought_back(batch: PayoutBatch, payout: Payout, _operation: PspOperation, 
     batch.movements.append(
         movements.return_payout(
             batch.heading(payout),
-            psp_account=payout.psp_account.code,
+            psp_account=payout.psp.code,
             seller=payout.seller.public_id,
             amount=payout.amount_minor,
         )

@@ -1,5 +1,7 @@
 """The tables of payments, by noun."""
 
+from payments.models.banking import BankFile, BankFileHandOut, BankInstruction
+from payments.models.banks import OwnBankAccount
 from payments.models.buyers import Buyer
 from payments.models.conversions import OrderConversion
 from payments.models.disputes import Dispute, DisputePart
@@ -19,6 +21,9 @@ from payments.models.runs import PayoutStop, Run
 __all__ = [
     "AllowedTransition",
     "ApiKey",
+    "BankFile",
+    "BankFileHandOut",
+    "BankInstruction",
     "BillingProfile",
     "Buyer",
     "Charge",
@@ -35,6 +40,7 @@ __all__ = [
     "MerchantBook",
     "OrderConversion",
     "OutboxMessage",
+    "OwnBankAccount",
     "Payee",
     "PaymentEvent",
     "PaymentOrder",

@@ -1,5 +1,7 @@
 """Payout: money that leaves a seller's wallet for a bank account, with the account, its approval, and what it pays.
 
+It goes through a PSP or through a bank account of the merchant's own, one of the two, and keeps its way.
+
 A destination is never changed: another account is another row, so that an approval, a payout and a payee at the PSP
 always mean the account that they were made for. Bank details are sealed; only a mask and a blind index are readable.
 """
@@ -11,6 +13,7 @@ from django.db.models import F, Q
 from django_fsm import FSMField, transition
 
 from ledger.models import Book, Currency
+from payments.models.banks import OwnBankAccount
 from payments.models.machines import Machine
 from payments.models.parties import PspAccount, Seller
 
@@ -69,14 +72,23 @@ class Payee(models.Model):
         return self.psp_id or "being made"
 
 
+def _by_bank(row: models.Model) -> bool:
+    assert isinstance(row, Payout)
+    return row.bank_account_id is not None
+
+
+def _by_psp(row: models.Model) -> bool:
+    return not _by_bank(row)
+
+
 class Payout(Machine):
     """Money set aside to leave a wallet. Its status alone says where the money is (docs/reference/payouts.md)."""
 
     class Status(models.TextChoices):
         REQUIRES_APPROVAL = "requires_approval"  # set aside; a second person has to agree
         PENDING = "pending"  # set aside; nothing has left
-        SENT = "sent"  # at the PSP, on its way
-        PAID = "paid"  # the PSP says that the bank has it
+        SENT = "sent"  # at the PSP or with our bank, on its way
+        PAID = "paid"  # the PSP says that the bank has it; our bank booked it
         FAILED = "failed"  # at the PSP, being fetched back
         RETURNED = "returned"  # in the wallet again
         CANCELLED = "cancelled"  # in the wallet again; it never left
@@ -89,14 +101,15 @@ class Payout(Machine):
     book = models.ForeignKey(Book, models.PROTECT, db_index=False)
     seller = models.ForeignKey(Seller, models.PROTECT, db_index=False, related_name="payouts")
     destination = models.ForeignKey(PayoutDestination, models.PROTECT, related_name="payouts")
-    psp_account = models.ForeignKey(PspAccount, models.PROTECT, db_constraint=False, db_index=False)
+    psp_account = models.ForeignKey(PspAccount, models.PROTECT, null=True, db_constraint=False, db_index=False)
+    bank_account = models.ForeignKey(OwnBankAccount, models.PROTECT, null=True, db_constraint=False, db_index=False)
     status = FSMField(choices=Status, default=Status.PENDING, protected=True, max_length=20)
     currency = models.ForeignKey(Currency, models.PROTECT, db_column="currency", db_index=False)
     amount_minor = models.BigIntegerField()
     reference = models.CharField(max_length=255, null=True)  # noqa: DJ001 - unique where it is given
     requested_by = models.CharField(max_length=128)
     approved_by = models.CharField(max_length=128, null=True)  # noqa: DJ001 - NULL: nobody approved it (yet)
-    # Why a pending payout is not on its way: funding, seller, stopped, payee. Empty: it is.
+    # Why a pending payout is not on its way: funding, seller, stopped, payee, file. Empty: it is.
     waiting_for = models.CharField(max_length=20, blank=True, db_default="")
     failure = models.JSONField(null=True)
     transfer_psp_id = models.CharField(max_length=255, blank=True, db_default="")
@@ -123,14 +136,35 @@ class Payout(Machine):
                 name="payout_is_approved_by_somebody_else",
             ),
             models.CheckConstraint(
-                condition=~Q(status__in=["sent", "paid", "failed", "returned"]) | ~Q(transfer_psp_id=""),
+                condition=~Q(status__in=["sent", "paid", "failed", "returned"])
+                | ~Q(transfer_psp_id="")
+                | Q(bank_account__isnull=False),
                 name="payout_that_left_has_its_transfer",
+            ),
+            models.CheckConstraint(
+                condition=Q(psp_account__isnull=True) ^ Q(bank_account__isnull=True),
+                name="payout_goes_through_a_psp_or_a_bank",
+            ),
+            # Nothing of the PSP's is done about it: no funding, no transfer, no question.
+            models.CheckConstraint(
+                condition=Q(bank_account__isnull=True)
+                | Q(due_at__isnull=True, transfer_psp_id="", psp_id__isnull=True) & ~Q(status="failed"),
+                name="bank_payout_is_not_for_the_psp",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status="cancelled") | Q(transfer_psp_id=""), name="cancelled_payout_had_no_transfer"
             ),
             models.CheckConstraint(
                 condition=~Q(status="paid") | Q(paid_at__isnull=False), name="paid_payout_has_its_time"
             ),
         ]
         indexes = [
+            models.Index(
+                "bank_account",
+                "id",
+                condition=Q(bank_account__isnull=False, status__in=["pending", "sent"]),
+                name="payout_of_the_bank",
+            ),
             models.Index("book", "id", name="payout_by_book"),
             models.Index("seller", "id", name="payout_by_seller"),
             models.Index("due_at", condition=Q(due_at__isnull=False), name="payout_due"),
@@ -138,6 +172,13 @@ class Payout(Machine):
 
     def __str__(self) -> str:
         return f"payout {self.public_id}"
+
+    @property
+    def psp(self) -> PspAccount:
+        """Return the PSP account that it goes through; only of a payout that goes through one."""
+        account: PspAccount | None = self.psp_account
+        assert account is not None, "this payout goes through a bank"
+        return account
 
     @transition("status", source=Status.REQUIRES_APPROVAL, target=Status.PENDING)
     def approve(self) -> None:
@@ -150,13 +191,21 @@ class Payout(Machine):
 
     @transition("status", source=Status.PENDING, target=Status.SENT)
     def send(self) -> None:
-        """The transfer to the payee was made: the money has left our balance at the PSP."""
+        """The transfer to the payee was made, or the bank file handed out: the money may have left."""
 
     @transition("status", source=Status.SENT, target=Status.PAID)
     def pay(self) -> None:
-        """The PSP says that it was paid."""
+        """The PSP says that it was paid, or our bank has booked it."""
 
-    @transition("status", source=[Status.SENT, Status.PAID], target=Status.FAILED)
+    @transition("status", source=Status.SENT, target=Status.CANCELLED, conditions=[_by_bank])
+    def refuse(self) -> None:
+        """Our bank refused the transfer: the money never left, and the wallet has it again."""
+
+    @transition("status", source=Status.PAID, target=Status.RETURNED, conditions=[_by_bank])
+    def bounce(self) -> None:
+        """The transfer came back to our bank: the wallet has the money again."""
+
+    @transition("status", source=[Status.SENT, Status.PAID], target=Status.FAILED, conditions=[_by_psp])
     def fail(self) -> None:
         """The bank did not take it, or gave it back: the money is at the PSP and is fetched back."""
 

@@ -11,3 +11,5 @@ GRANT SELECT ON payments_payoutallocation TO florin_app;
 REVOKE EXECUTE ON FUNCTION payments_allocate_payouts(bigint[], text[], bigint[]) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION payments_allocate_payouts(bigint[], text[], bigint[]) TO florin_app;
 REVOKE DELETE, TRUNCATE ON payments_foundrefund, payments_psplook FROM florin_app;
+REVOKE DELETE, TRUNCATE ON payments_ownbankaccount, payments_bankfile, payments_bankinstruction FROM florin_app;
+REVOKE UPDATE, DELETE, TRUNCATE ON payments_bankfilehandout FROM florin_app;

@@ -11,25 +11,39 @@ from django.db import DatabaseError, connection, transaction
 from django_fsm import TransitionNotAllowed
 
 from payments import invariants
-from payments.models import AllowedTransition, Charge, Dispute, PaymentOrder, Payout, Refund, Transition
+from payments.models import (
+    AllowedTransition,
+    BankFile,
+    BankInstruction,
+    Charge,
+    Dispute,
+    PaymentOrder,
+    Payout,
+    Refund,
+    Transition,
+)
 from payments.models.machines import Machine, edges
 from tests import factories
 from tests.database import Clone
 from tests.ledger.desk import sqlstate_of
 
-ILLEGAL, HISTORY, DENIED = "FL020", "FL021", "42501"
+ILLEGAL, HISTORY, DENIED, REFERENCED = "FL020", "FL021", "42501", "23503"
 FACTORIES: dict[type[Machine], Any] = {
     PaymentOrder: factories.PaymentOrderFactory,
     Charge: factories.ChargeFactory,
     Refund: factories.RefundFactory,
     Dispute: factories.DisputeFactory,
     Payout: factories.PayoutFactory,
+    BankFile: factories.BankFileFactory,
 }
 MACHINES = list(FACTORIES)
 # What else a row needs to be in a state, because of its other constraints.
 ALONG: dict[tuple[type[Machine], str], dict[str, Any]] = {
     (PaymentOrder, "SUCCESS"): {"captured_minor": 1},
     (Refund, "succeeded"): {"settled_at": factories.NOW},
+    (Payout, "cancelled"): {"transfer_psp_id": ""},
+    **{(Payout, state): {"transfer_psp_id": "tr_1"} for state in ("sent", "paid", "failed", "returned")},
+    (BankFile, "ready"): {"approved_by": "user:checker", "approved_at": factories.NOW},
 }
 
 
@@ -46,6 +60,8 @@ def initial(model: type[Machine]) -> list[str]:
 def set_status(model: type[Machine], pk: int, state: str) -> None:
     """Go around django-fsm, as a bulk update or a shell would."""
     model._default_manager.filter(pk=pk).update(status=state, **ALONG.get((model, state), {}))
+    if (model, state) == (BankFile, "withdrawn"):
+        BankInstruction.objects.filter(file=pk).update(withdrawn_at=factories.NOW)
 
 
 def walk_to(model: type[Machine], state: str) -> Machine:
@@ -242,8 +258,10 @@ def test_a_state_that_was_changed_behind_the_triggers_is_found(
 def test_a_row_cannot_leave_its_history_behind_by_changing_its_id(model: type[Machine]) -> None:
     row = walk_to(model, initial(model)[0])
     before = Transition.objects.count()
+    last = states(model)[-1]
+    changes = {"id": row.pk + 10**9, "status": last, **ALONG.get((model, last), {})}
     with pytest.raises(DatabaseError) as caught, transaction.atomic():
-        model._default_manager.filter(pk=row.pk).update(id=row.pk + 10**9, status=states(model)[-1])
-    assert sqlstate_of(caught.value) == ILLEGAL
+        model._default_manager.filter(pk=row.pk).update(**changes)
+    assert sqlstate_of(caught.value) in (ILLEGAL, REFERENCED)
     assert model._default_manager.filter(pk=row.pk).exists()
     assert Transition.objects.count() == before

@@ -17,6 +17,7 @@ from django.db import connection, transaction
 from config import seam
 from ledger.invariants import Violation
 from payments import (
+    bank_files,
     cancellations,
     captures,
     exchange,
@@ -31,6 +32,7 @@ from payments import (
 from payments.intake import NewOrder
 from payments.models import Charge, Dispute, MerchantBook, PspOperation, Refund, Seller
 from payments.refunds import Wanted
+from tests.bank import Bank
 from tests.market import Market
 from tests.shop import Shop
 from wallet import rates
@@ -65,6 +67,7 @@ def story(shop: Shop) -> Shop:
     assert sorted(Dispute.objects.values_list("status", flat=True)) == ["lost", "needs_response", "won"]
     assert Charge.objects.get(event=late).status == Charge.Status.LATE_SUCCESS
     _pay_out(shop)
+    _pay_through_the_bank(shop)
     _keep(shop)
     _change(shop)
     shop.reset_time()
@@ -80,6 +83,20 @@ def _pay_out(shop: Shop) -> None:
     payouts.cancel(cancelled.pk, now=seam.now())
     shop.work()
     market.bank_says(arrived, "paid")
+
+
+def _pay_through_the_bank(shop: Shop) -> None:
+    """Pay a seller through our bank: booked, returned, refused, under way, and in a file that nobody has yet."""
+    bank = Bank(Market(shop))
+    booked, returned, refused, _under_way = bank.ready(700, 600, 500, 400)
+    bank_files.withdraw(bank.made().pk, actor="tests", now=seam.now())
+    bank.hand_out(bank.made())
+    assert bank.says("booked", [booked, returned]) == ["done", "done"]
+    assert bank.says("returned", [returned]) == bank.says("rejected", [refused]) == ["done"]
+    bank.ready(300)
+    bank.made()
+    shop.tenant.psp_account.payout_mode = "psp"
+    shop.tenant.psp_account.save(update_fields=["payout_mode"])
 
 
 def give_money_back(shop: Shop) -> None:
@@ -157,7 +174,7 @@ def test_a_sound_story_verifies(story: Shop) -> None:
     report = json.loads(printed)
     assert (code, report["ok"], report["violations"]) == (0, True, [])
     checked = report["checked"]
-    assert (checked["payments"], checked["orders"], checked["transactions"]) == (22, 28, 77)
+    assert (checked["payments"], checked["orders"], checked["transactions"]) == (24, 30, 92)
     assert (checked["disputes"], checked["refunds"]) == (5, 8)
     assert checked["checks"] >= 60
     code, printed = verify()
@@ -350,7 +367,13 @@ CORRUPTIONS: dict[str, list[str]] = {
     ],
     "payout_is_posted_once": [
         "UPDATE payments_payout SET status = 'paid', paid_at = now() WHERE status = 'sent'",
-        "UPDATE payments_payout SET status = 'sent', transfer_psp_id = 'x' WHERE status = 'cancelled'",
+        (
+            "UPDATE payments_payout SET status = 'sent', transfer_psp_id = 'x' WHERE status = 'cancelled'"
+            " AND bank_account_id IS NULL"
+        ),
+        "UPDATE payments_payout SET status = 'pending' WHERE status = 'paid' AND bank_account_id IS NOT NULL",
+        "UPDATE payments_payout SET status = 'paid' WHERE status = 'returned' AND bank_account_id IS NOT NULL",
+        "UPDATE payments_payout SET status = 'sent' WHERE status = 'cancelled' AND bank_account_id IS NOT NULL",
         "UPDATE payments_payout SET status = 'returned' WHERE status = 'paid'",
         "UPDATE payments_payout SET amount_minor = amount_minor + 1 WHERE status = 'paid'",
         "DELETE FROM ledger_transaction WHERE kind = 'pay_out'",
@@ -381,7 +404,33 @@ CORRUPTIONS: dict[str, list[str]] = {
     "payout_goes_on": [
         "UPDATE payments_payout SET due_at = NULL WHERE status = 'sent'",
         "UPDATE payments_payout SET status = 'pending', due_at = NULL WHERE status = 'sent'",
-        "UPDATE payments_payout SET status = 'failed' WHERE status = 'sent'",
+        "UPDATE payments_payout SET status = 'failed' WHERE status = 'sent' AND bank_account_id IS NULL",
+    ],
+    "bank_file_is_its_payouts": [
+        "UPDATE payments_bankfile SET count = count + 1",
+        "UPDATE payments_bankfile SET total_minor = total_minor - 1",
+        "DELETE FROM payments_bankinstruction WHERE withdrawn_at IS NULL",
+        "UPDATE payments_bankinstruction SET end_to_end_id = 'x' || end_to_end_id",
+        "UPDATE payments_bankinstruction SET amount_minor = amount_minor + 1",
+        "UPDATE payments_bankfile SET status = 'withdrawn' WHERE status = 'ready'",
+        "UPDATE payments_bankinstruction SET withdrawn_at = now() WHERE booked_on IS NULL AND refused_on IS NULL",
+    ],
+    "bank_payout_was_told_once": [
+        "UPDATE payments_payout SET status = 'pending' WHERE status = 'sent' AND bank_account_id IS NOT NULL",
+        "UPDATE payments_bankinstruction SET booked_on = NULL, returned_on = NULL WHERE booked_on IS NOT NULL",
+        "UPDATE payments_bankinstruction SET returned_on = booked_on WHERE booked_on > '2000-01-01'",
+        "UPDATE payments_bankinstruction SET refused_on = NULL WHERE refused_on IS NOT NULL",
+        "UPDATE payments_bankfile SET status = 'ready' WHERE status = 'handed_out'",
+        "UPDATE payments_bankfile SET status = 'handed_out' WHERE status = 'ready'",
+    ],
+    "bank_file_hand_outs_are_told": [
+        "DELETE FROM payments_bankfilehandout",
+        "UPDATE payments_bankfilehandout SET number = number + 1",
+        "UPDATE payments_bankfile SET status = 'handed_out' WHERE status = 'ready'",
+    ],
+    "answered_bank_file_has_its_answers": [
+        "UPDATE payments_bankfile SET status = 'answered' WHERE status = 'handed_out'",
+        "UPDATE payments_payout SET status = 'paid', paid_at = now() WHERE status = 'sent' AND bank_account_id > 0",
     ],
     "history_is_legal": [
         "UPDATE payments_transition SET source = 'CANCELLED' WHERE target = 'SUCCESS'",

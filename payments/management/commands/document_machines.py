@@ -12,11 +12,11 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from django_fsm import FSMField
 
-from payments.models import Charge, Dispute, PaymentOrder, Payout, Refund
+from payments.models import BankFile, Charge, Dispute, PaymentOrder, Payout, Refund
 from payments.models.machines import Machine
 
 PAGE = Path("docs/reference/state-machines.md")
-MACHINES: tuple[type[Machine], ...] = (PaymentOrder, Charge, Refund, Dispute, Payout)
+MACHINES: tuple[type[Machine], ...] = (PaymentOrder, Charge, Refund, Dispute, Payout, BankFile)
 _HEAD = """# State machines
 
 <!-- Written by `./florin document_machines` from the transition methods of payments/models; do not edit. -->

@@ -10,11 +10,14 @@ import pytest
 from django.db import connection
 
 from config import seam
+from ledger.ids import public_id
 from ledger.invariants import Violation
-from payments import payout_stops
+from ledger.models import Account
+from payments import own_bank_accounts, payout_stops
+from payments.api import answers
 from payments.api.signatures import sign
 from payments.encryption import unseal
-from payments.models import OutboxMessage, Payout, PayoutDestination, Seller
+from payments.models import OutboxMessage, OwnBankAccount, Payout, PayoutDestination, PspAccount, Seller
 from tests.factories import SIGNING_SECRET, Tenant
 from tests.market import GOOD_IBAN, REFUSED_IBAN
 from tests.payments.api.conftest import Api, fields, problem
@@ -314,3 +317,63 @@ def test_bank_details_that_come_along_are_put_and_must_be_signed(api: Api, selle
     settings.PAYOUT_COOL_DOWN_HOURS = {"test": 0, "live": 1}
     answer = signed(api, "POST", "payments", body)
     assert (answer.status_code, json.loads(answer.content)["destination"]["account"]) == (201, "DE **** 3000")
+
+
+# --- the merchant's own bank account -------------------------------------------------------------------------------
+
+_OWN = {"iban": "DE02 1203 0000 0000 2020 51", "account_holder": "Market GmbH", "bic": "BYLADEM1001"}
+
+
+def test_a_merchant_sets_its_own_bank_account_down(api: Api, shop: Tenant) -> None:
+    address = f"merchants/{public_id('mer', shop.merchant.public_id)}/bank-accounts/main"
+    answer = signed(api, "PUT", address, _OWN)
+    assert answer.status_code == 200, answer.content
+    shown = answers.OwnBankAccount.model_validate_json(answer.content)
+    assert list(json.loads(answer.content)) == list(answers.OwnBankAccount.model_fields)
+    assert (shown.name, shown.account, shown.bic, shown.status) == ("main", "DE **** 2051", "BYLADEM1001", "paying")
+    row = OwnBankAccount.objects.get()
+    assert b"0000202051" not in bytes(row.details)
+    assert own_bank_accounts.iban_of(row) == "DE02120300000000202051"
+    found = own_bank_accounts.by_iban(shop.book.pk, "de02120300000000202051")
+    assert found is not None
+    assert found.pk == row.pk
+    assert Account.objects.filter(book=shop.book, code="bank:main:EUR").exists()
+    assert signed(api, "PUT", address, _OWN).content == answer.content
+    other = {**_OWN, "iban": "DE02500105170137075030"}
+    problem(signed(api, "PUT", address, other), 409, "bank_account_exists")
+    assert signed(api, "PUT", address.replace("main", "second"), other).status_code == 200
+    assert [(one.name, one.closed_at is None) for one in OwnBankAccount.objects.order_by("pk")] == [
+        ("main", False),
+        ("second", True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "wrong"),
+    [
+        ("main", {"iban": "DE02120300000000202052"}, {"iban": "invalid_bank_account"}),
+        ("main", {"bic": "XX"}, {"bic": "invalid_value"}),
+        ("main", {"account_holder": ""}, {"account_holder": "too_short"}),
+        ("main", {"file_format": "pain.008.001.02"}, {"file_format": "invalid_value"}),
+        ("main", {"mode": "live"}, {"mode": "invalid_value"}),
+        ("main", {"currency": "XXX"}, {"currency": "invalid_currency"}),
+        ("in_transit", {}, {"name": "invalid_value"}),
+        ("A:b", {}, {"name": "invalid_value"}),
+    ],
+)
+def test_a_wrong_bank_account_of_its_own_is_refused(
+    api: Api, shop: Tenant, name: str, change: dict[str, str], wrong: dict[str, str]
+) -> None:
+    address = f"merchants/{public_id('mer', shop.merchant.public_id)}/bank-accounts/{name}"
+    content = problem(signed(api, "PUT", address, {**_OWN, **change}), 400, "invalid_request")
+    assert fields(content) == wrong
+    assert "2020" not in json.dumps(content)
+    problem(api.send("PUT", address, {**_OWN, **change}), 401, "signature_required")
+    assert OwnBankAccount.objects.count() == 0
+
+
+def test_a_merchant_whose_bank_pays_is_told_what_the_bank_cannot_do(api: Api, shop: Tenant, seller: Seller) -> None:
+    PspAccount.objects.filter(book=shop.book).update(payout_mode="bank")
+    problem(api.post("payouts", _BODY), 409, "no_bank_account")
+    problem(api.post("payouts", {**_BODY, "currency": "USD"}), 422, "payout_currency_not_sepa")
+    assert Payout.objects.count() == 0

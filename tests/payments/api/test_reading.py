@@ -127,6 +127,7 @@ def test_nothing_of_another_merchant_can_be_reached(
         ("POST", f"payments/{paid['id']}/cancel", {}),
         ("POST", f"payment-orders/{order['id']}/process", token),
         ("PUT", f"merchants/{merchant}/psp-accounts/stripe", {"api_key": "sk_test_1"}),
+        ("PUT", f"merchants/{merchant}/bank-accounts/main", {"iban": "x", "account_holder": "y"}),
     ]
     for method, address, body in attempts:
         response = stranger.send(method, address, body, **{"Idempotency-Key": "k"})
