@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from ledger.ids import parse_public_id
-from payments.models import PaymentOrder, Refund
+from payments.models import DisputePart, PaymentOrder, Refund
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +24,19 @@ class Subject:
 
 
 def of_orders(book_id: int, names: Iterable[str]) -> dict[str, Subject]:
-    """Return the order of each subject that has one: of an order itself, or of a refund. At most two statements."""
+    """Return the order of each subject that has one: an order itself, a refund, a part of a dispute.
+
+    At most three statements.
+    """
     wanted = set(names)
     orders = {value: name for name in wanted if (value := parse_public_id("ord", name))}
     refunds = {value: name for name in wanted if (value := parse_public_id("rfd", name))}
+    parts = {
+        (value, int(position)): name
+        for name in wanted
+        for dispute, _, position in (name.removesuffix(":regained").partition(":"),)
+        if (value := parse_public_id("dsp", dispute)) and position.isdecimal()
+    }
     found: dict[str, Subject] = {}
     if orders:
         rows = PaymentOrder.objects.filter(book_id=book_id, public_id__in=orders)
@@ -43,4 +52,18 @@ def of_orders(book_id: int, names: Iterable[str]) -> dict[str, Subject]:
             "order__seller__public_id",
         ):
             found[refunds[row[0]]] = Subject(*row[1:])
+    if parts:
+        disputed = DisputePart.objects.filter(
+            dispute__book_id=book_id, dispute__public_id__in={dispute for dispute, _ in parts}
+        )
+        for dispute, position, *order in disputed.values_list(
+            "dispute__public_id",
+            "position",
+            "order__public_id",
+            "order__reference",
+            "order__event__checkout_id",
+            "order__seller__public_id",
+        ):
+            if (name := parts.get((dispute, position))) is not None:
+                found[name] = Subject(*order)
     return found

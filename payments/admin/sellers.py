@@ -9,12 +9,14 @@ from django.db.models import Q
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
+from config import seam
 from ledger.admin.filters import BookFilter
 from ledger.admin.reading import ReadOnlyAdmin, Table, newest_books
 from ledger.admin.showing import api_id, code, link, money, pretty, right
 from payments.admin import rows
 from payments.admin.states import state
 from payments.models import PaymentOrder, Seller
+from wallet import debts
 from wallet.balances import of_wallets
 from wallet.models import Wallet
 
@@ -99,6 +101,22 @@ class SellerAdmin(ReadOnlyAdmin):
                     ),
                 )
                 for read in of_wallets(wallets)
+            ],
+        )
+        now = seam.now()
+        yield Table(
+            "Debts, oldest first",
+            ("Cause", "About", right("Owed"), right("Of"), "Since", right("Days")),
+            [
+                (
+                    debt.kind,
+                    code(debt.subject),
+                    money(debt.owed, debt.wallet.currency_id),
+                    money(debt.of, debt.wallet.currency_id),
+                    f"{debt.since:%Y-%m-%d %H:%M}",
+                    str(debt.days(now)),
+                )
+                for debt in debts.of_wallets(wallets)
             ],
         )
         newest = PaymentOrder.objects.filter(seller=obj).select_related("seller").order_by("-pk")[:20]

@@ -523,6 +523,34 @@ class Wallets(Object):
     next_cursor: None
 
 
+class Debt(Object):
+    """What is still owed of one debt. `subject` is the id of what it was for; `payment_order` is its order, if it has
+    one. `age` groups `days`: `0-30`, `31-60`, `61-90`, `over 90`.
+    """
+
+    object: Literal["debt"]
+    wallet: str
+    currency: str
+    amount: str
+    of: str
+    kind: str
+    subject: str
+    transaction: str
+    payment_order: str | None
+    reference: str | None
+    checkout_id: str | None
+    since: str
+    days: int
+    age: Literal["0-30", "31-60", "61-90", "over 90"]
+
+
+class Debts(Object):
+    """A seller's debts, wallet by wallet, oldest first."""
+
+    data: list[Debt]
+    next_cursor: None
+
+
 class WalletParts(Object):
     """An amount in each part of a wallet; `balance` is pending + available + reserved - debt."""
 

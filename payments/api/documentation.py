@@ -176,6 +176,7 @@ CANCEL_PAYOUT: Final = _operation(
 )
 EXPLAIN_PAYOUT: Final = _operation("explain_payout", "What a payout pays", answers.PayoutExplanation)
 LIST_WALLETS: Final = _operation("list_wallets", "What a seller has, per currency", answers.Wallets)
+LIST_DEBTS: Final = _operation("list_debts", "What a seller owes, debt by debt, with its age", answers.Debts)
 ADJUST_WALLET: Final = _operation(
     "adjust_wallet",
     "Propose an adjustment of a wallet",

@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from config import seam
 from ledger.ids import parse_public_id
 from ledger.money import Money
-from payments import merchants, representations
+from payments import merchants, representations, subjects
 from payments.api import bodies, documentation, payment_lookup
 from payments.api.authentication import caller_of
 from payments.api.pagination import page
@@ -24,7 +24,7 @@ from payments.errors import FieldError
 from payments.idempotency import Effect
 from payments.merchants import FeeTerms, SellerDetails
 from payments.models import Seller as SellerRow
-from wallet import balances
+from wallet import balances, debts
 from wallet.models import Wallet
 
 READ, WRITE = "sellers:read", "sellers:write"
@@ -95,6 +95,22 @@ class SellerWallets(Resource):
         row = found(caller_of(request).book_id, seller_id)
         wallets = list(Wallet.objects.filter(book_id=row.book_id, seller=row.public_id).order_by("currency_id"))
         data = [representations.wallet(balance) for balance in balances.of_wallets(wallets)]
+        return Response({"data": data, "next_cursor": None})
+
+
+class SellerDebts(Resource):
+    """`/sellers/{id}/debts`."""
+
+    scopes: ClassVar[dict[str, str]] = {"GET": "wallet:read"}
+
+    @extend_schema(**documentation.LIST_DEBTS)
+    def get(self, request: Request, seller_id: str) -> Response:
+        """Read what a seller owes: each debt by its cause, oldest first, with its age."""
+        row, now = found(caller_of(request).book_id, seller_id), seam.now()
+        wallets = list(Wallet.objects.filter(book_id=row.book_id, seller=row.public_id).order_by("currency_id"))
+        owed = debts.of_wallets(wallets)
+        about = subjects.of_orders(row.book_id, (debt.subject for debt in owed))
+        data = [representations.debt(debt, about.get(debt.subject), now=now) for debt in owed]
         return Response({"data": data, "next_cursor": None})
 
 

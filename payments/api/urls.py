@@ -55,6 +55,7 @@ urlpatterns = [
     path("sellers/<str:seller_id>/kyc", seller_changes.Kyc.as_view()),
     path("sellers/<str:seller_id>/payout-destination", seller_changes.PayoutDestination.as_view()),
     path("sellers/<str:seller_id>/wallets", sellers.SellerWallets.as_view()),
+    path("sellers/<str:seller_id>/debts", sellers.SellerDebts.as_view()),
     path("wallets/<str:wallet_id>/transactions", wallet_adjustments.WalletTransactions.as_view()),
     path("wallets/<str:wallet_id>/statement", wallet_statements.WalletStatement.as_view()),
     path("wallets/<str:wallet_id>/quotes", conversions.WalletQuotes.as_view()),

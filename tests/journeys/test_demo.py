@@ -64,7 +64,7 @@ def test_each_scene_of_money_back_and_out_tells_its_figures(played: subprocess.C
         },
         "lost dispute": {
             "status": "lost", "paid_out": "72.00", "taken": "80.00", "charge_of_the_psp": "20.00", "debt": "72.00",
-            "netted": "27.00", "debt_left": "45.00",
+            "netted": "27.00", "debt_left": "45.00", "debt_left_by_name": "45.00",
         },
         "bounced payout": {"status": "returned", "paid_out": "100.00", "available": "135.00"},
         "other currency": {

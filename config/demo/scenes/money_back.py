@@ -67,7 +67,8 @@ def lost_dispute(stage: Stage, say: Say) -> Told:
     lost = stage.shopper.wait_for(f"/disputes/{dispute['id']}", _is_closed, seconds=WAIT_SECONDS)
     expect(lost["status"] == "lost", f"{lost['id']} is {lost['status']}, not lost")
     trading.expect_wallet(stage, seller, available="0.00", reserved="0.00", debt="72.00")
-    say(f"lost. {seller} was paid out {out['amount']} EUR before and owes 72.00: {_name_of(stage, seller, lost)}")
+    owed = _owed(stage, seller, lost)
+    say(f"lost. {seller} was paid out {out['amount']} EUR before and owes {owed} because of {lost['id']}")
     trading.deliver(stage, trading.sell(stage, say, "lost dispute", seller, "30.00", cart="next-sale"))
     has = trading.expect_wallet(stage, seller, available="0.00", debt="45.00", balance="-45.00")
     sentence = f"{seller} owes 72.00 EUR by name of the dispute; its next sale paid 27.00 of it, 45.00 are left"
@@ -80,9 +81,10 @@ def lost_dispute(stage: Stage, say: Say) -> Told:
             "paid_out": out["amount"],
             "taken": lost["amount_taken"],
             "charge_of_the_psp": lost["fee"],
-            "debt": "72.00",
+            "debt": owed,
             "netted": "27.00",
             "debt_left": has["debt"],
+            "debt_left_by_name": _owed(stage, seller, lost),
             "currency": "EUR",
         },
     )
@@ -99,12 +101,12 @@ def _dispute_of(stage: Stage, payment: str) -> Json:
     return dict(found)
 
 
-def _name_of(stage: Stage, seller: str, dispute: Json) -> str:
-    """Return the line that put a seller in debt. Raises `Unexpected` unless the dispute is its only name."""
-    owing = [line for line in trading.lines(stage, seller) if line["change"]["debt"] != "0.00"]
-    names = [(line["kind"], line["subject"], line["change"]["debt"]) for line in owing]
-    expect(names == [("open_dispute", f"{dispute['id']}:1", "72.00")], f"the debt of {seller} is of {names}")
-    return f"{owing[0]['kind']} {owing[0]['subject']}"
+def _owed(stage: Stage, seller: str, dispute: Json) -> str:
+    """Return what a seller still owes. Raises `Unexpected` unless it is all because of one dispute."""
+    debts = stage.shopper.get(f"/sellers/{stage.sellers[seller]}/debts")["data"]
+    names = [(debt["kind"], debt["subject"], debt["of"], debt["age"]) for debt in debts]
+    expect(names == [("open_dispute", f"{dispute['id']}:1", "72.00", "0-30")], f"the debt of {seller} is of {names}")
+    return str(debts[0]["amount"])
 
 
 SCENES: Final = (Scene("partial refund", partial_refund), Scene("lost dispute", lost_dispute))
