@@ -37,9 +37,7 @@ from payments.models import (
     Refund,
     Seller,
 )
-from payments.subjects import Subject
 from wallet.balances import WalletBalance
-from wallet.debts import Debt
 
 Object = dict[str, Any]
 
@@ -397,27 +395,6 @@ def wallet(row: WalletBalance) -> Object:
         "in_transit": format_minor(row.in_transit, currency),
         "debt": format_minor(row.debt, currency),
         "balance": format_minor(row.balance, currency),
-    }
-
-
-def debt(row: Debt, about: Subject | None, *, now: datetime) -> Object:
-    """Show what is still owed of one debt, what it was for, and its age."""
-    currency = row.wallet.currency_id
-    return {
-        "object": "debt",
-        "wallet": public_id("wal", row.wallet.public_id),
-        "currency": currency,
-        "amount": format_minor(row.owed, currency),
-        "of": format_minor(row.of, currency),
-        "kind": row.kind,
-        "subject": row.subject,
-        "transaction": public_id("txn", row.transaction),
-        "payment_order": public_id("ord", about.order) if about else None,
-        "reference": about.reference if about else None,
-        "checkout_id": about.checkout_id if about else None,
-        "since": timestamp(row.since),
-        "days": row.days(now),
-        "age": row.age(now),
     }
 
 

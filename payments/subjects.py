@@ -56,14 +56,8 @@ def of_orders(book_id: int, names: Iterable[str]) -> dict[str, Subject]:
         disputed = DisputePart.objects.filter(
             dispute__book_id=book_id, dispute__public_id__in={dispute for dispute, _ in parts}
         )
-        for dispute, position, *order in disputed.values_list(
-            "dispute__public_id",
-            "position",
-            "order__public_id",
-            "order__reference",
-            "order__event__checkout_id",
-            "order__seller__public_id",
-        ):
-            if (name := parts.get((dispute, position))) is not None:
-                found[name] = Subject(*order)
+        for part in disputed.select_related("dispute", "order__event", "order__seller"):
+            if (name := parts.get((part.dispute.public_id, part.position))) is not None:
+                order = part.order
+                found[name] = Subject(order.public_id, order.reference, order.event.checkout_id, order.seller.public_id)
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import ClassVar
 
 from django.db.models import QuerySet
@@ -12,8 +13,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from config import seam
-from ledger.ids import parse_public_id
-from ledger.money import Money
+from ledger.ids import parse_public_id, public_id
+from ledger.money import Money, format_minor
 from payments import merchants, representations, subjects
 from payments.api import bodies, documentation, payment_lookup
 from payments.api.authentication import caller_of
@@ -24,7 +25,9 @@ from payments.errors import FieldError
 from payments.idempotency import Effect
 from payments.merchants import FeeTerms, SellerDetails
 from payments.models import Seller as SellerRow
+from payments.subjects import Subject
 from wallet import balances, debts
+from wallet.debts import Debt
 from wallet.models import Wallet
 
 READ, WRITE = "sellers:read", "sellers:write"
@@ -110,8 +113,29 @@ class SellerDebts(Resource):
         wallets = list(Wallet.objects.filter(book_id=row.book_id, seller=row.public_id).order_by("currency_id"))
         owed = debts.of_wallets(wallets)
         about = subjects.of_orders(row.book_id, (debt.subject for debt in owed))
-        data = [representations.debt(debt, about.get(debt.subject), now=now) for debt in owed]
+        data = [_debt(debt, about.get(debt.subject), now=now) for debt in owed]
         return Response({"data": data, "next_cursor": None})
+
+
+def _debt(row: Debt, about: Subject | None, *, now: datetime) -> representations.Object:
+    """Show what is still owed of one debt, what it was for, and its age."""
+    currency = row.wallet.currency_id
+    return {
+        "object": "debt",
+        "wallet": public_id("wal", row.wallet.public_id),
+        "currency": currency,
+        "amount": format_minor(row.owed, currency),
+        "of": format_minor(row.of, currency),
+        "kind": row.kind,
+        "subject": row.subject,
+        "transaction": public_id("txn", row.transaction),
+        "payment_order": public_id("ord", about.order) if about else None,
+        "reference": about.reference if about else None,
+        "checkout_id": about.checkout_id if about else None,
+        "since": representations.timestamp(row.since),
+        "days": row.days(now),
+        "age": row.age(now),
+    }
 
 
 def fee_terms(body: bodies.NewFeePlan, field: str = "fee_plan") -> FeeTerms:
