@@ -6,6 +6,7 @@ from payments.api import notifications, operations, reading
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include("payments.api.urls")),
+    path("api/v1/reconciliation/", include("reconciliation.api.urls")),
     path("webhooks/psp/<str:psp>/<str:psp_account>", notifications.receive),
     path("checkout/", include("payments.checkout.urls")),
     path("healthz", operations.healthz),

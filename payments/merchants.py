@@ -29,6 +29,7 @@ from payments.psp.registry import Credentials, adapter_for
 SCOPES: Final = (
     "payments:read",
     "disputes:write",
+    "reconciliation:read",
     "payments:write",
     "sellers:read",
     "sellers:write",

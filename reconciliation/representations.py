@@ -49,6 +49,7 @@ def _identity(one: Identity) -> Object:
         "right": format_minor(one.right_minor, currency),
         "residual": format_minor(one.residual_minor, currency),
         "proven": one.proven,
+        "holds": one.residual_minor == 0,
         "terms": [_term(term, currency) for term in one.terms],
     }
 

@@ -195,7 +195,7 @@ def _glossary() -> list[list[str]]:
 def _commands() -> set[str]:
     found = {
         path.stem
-        for app in ("config", "payments", "wallet", "ledger")
+        for app in ("config", "reconciliation", "payments", "wallet", "ledger")
         for path in (ROOT / app / "management/commands").glob("*.py")
     }
     return found - {"__init__"}

@@ -98,6 +98,8 @@ def _plain(schema: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in schema.items() if key != "title"}
 
 
+operation = _operation  # for the apps above, which describe their own
+
 LIST_PAYMENTS: Final = _operation("list_payments", "List payments", answers.Payments, query=bodies.PaymentsPage)
 CREATE_PAYMENT: Final = _operation(
     "create_payment", "Take a checkout in", answers.Payment, status=201, body=bodies.NewPayment, keyed=True
