@@ -168,6 +168,34 @@ class CallError:
     stored_by_psp: bool = False  # the PSP will repeat this answer for the same idempotency key
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BalanceLine:
+    """One movement of our balance at the PSP, as its own books have it. Amounts in our minor units, signed.
+
+    `amount_minor` is before the fee, `net_minor` after it. `category` is the PSP's word. The ids are the PSP's: of what
+    moved, of the charge that it is about (the object that we follow, and the payment beneath it).
+    """
+
+    psp_id: str
+    category: str
+    currency: str
+    amount_minor: int
+    fee_minor: int
+    net_minor: int
+    created_at: datetime
+    available_at: datetime
+    moved_psp_id: str = ""
+    charge_psp_id: str = ""
+    payment_psp_id: str = ""
+    payout_psp_id: str = ""
+    description: str = ""
+    trace_id: str = ""
+    # What the buyer was charged, where it is another currency than the one that is settled.
+    paid_currency: str = ""
+    paid_minor: int | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """The answer to one call. `snapshot` is given whenever the PSP said what the object is.
@@ -180,8 +208,9 @@ class Result:
     error: CallError | None = None
     request_id: str = ""
     failure: Failure | None = None
-    # Of a list of changes: one page of it, and where the next one goes on; empty at its end.
+    # Of a list: one page of it, and where the next one goes on; empty at its end.
     changes: tuple[Change, ...] = ()
+    balance_lines: tuple[BalanceLine, ...] = ()
     cursor: str = ""
 
 
@@ -358,6 +387,13 @@ class Adapter(Protocol):
 
         SUCCEEDED with `Result.changes`; with a `Result.cursor` while there is more. Only what moves money without a
         call of ours: refunds and disputes, and payments that succeed when nobody waits for them any more.
+        """
+        ...
+
+    def balance_lines(self, since: datetime, until: datetime, cursor: str = "") -> Result:
+        """List every movement of our own balance from `since` on and before `until`: one page, newest first.
+
+        SUCCEEDED with `Result.balance_lines`; with a `Result.cursor` while there is more.
         """
         ...
 

@@ -12,12 +12,14 @@ from reconciliation.formats.columns import ColumnFormat
 from reconciliation.formats.declared import DECLARED_CSV
 from reconciliation.formats.mt940 import Mt940
 from reconciliation.formats.stripe import BALANCE_CHANGE, PAYOUT_ITEMIZED
+from reconciliation.formats.stripe_api import FETCHED_LINES
 
 type Format = ParsedFormat | ColumnFormat
 
 _ALL: Final[tuple[Format, ...]] = (
     PAYOUT_ITEMIZED,
     BALANCE_CHANGE,
+    FETCHED_LINES,
     SETTLEMENT_DETAILS,
     Camt(),
     Mt940(),

@@ -26,6 +26,7 @@ from payments.psp.base import (
     Result,
 )
 from payments.psp.failures import FailureCode
+from payments.psp.stripe.balance_lines import list_balance_lines
 from payments.psp.stripe.changes import list_changes
 from payments.psp.stripe.currencies import to_stripe
 from payments.psp.stripe.fields import UnexpectedFormError, text_or_empty
@@ -334,6 +335,10 @@ class StripeAdapter:
     def changes(self, since: datetime, cursor: str = "") -> Result:
         """List Stripe's events about refunds and disputes, and about payments that succeeded, since a moment."""
         return list_changes(self._wire, since, cursor)
+
+    def balance_lines(self, since: datetime, until: datetime, cursor: str = "") -> Result:
+        """List the balance transactions of our account, each with what moved."""
+        return list_balance_lines(self._wire, since, until, cursor)
 
     def ensure_webhook(self, url: str) -> str:
         """Register our notification address and return its secret. Raises `ConnectionError` on failure."""
