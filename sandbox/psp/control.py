@@ -321,6 +321,7 @@ def add_routes(router: web.UrlDispatcher, sandbox: Sandbox) -> None:
         ("POST", "webhooks/resend", control.resend),
         ("POST", "banking", settling.arrange),
         ("POST", "banking/pay_out", settling.pay_out),
+        ("POST", "adjustments", settling.adjust),
         ("GET", "reports/{name}", settling.report),
         ("POST", "reset", control.reset),
     )

@@ -42,7 +42,7 @@ def record(
     store: Store,
     scope: str,
     *,
-    source: str,
+    source: str | None,
     kind: str,
     category: str,
     amount: int,
@@ -84,7 +84,7 @@ def record(
     store.add(scope, transaction, parent=source)
     if against is not None:
         entries = [(scope, MERCHANT, net), (scope, FEES, fee), (*against, -amount)]
-        post(store, source=source, kind=kind, currency=currency, entries=entries, now=now)
+        post(store, source=source or transaction["id"], kind=kind, currency=currency, entries=entries, now=now)
     return transaction
 
 

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from .banking import lines_of
 from .currencies import exponent
+from .damages import damaged, spoiled
 from .errors import Json
 from .sandbox import Sandbox
 
@@ -31,32 +32,47 @@ PAYOUTS: Final = ("payout", "payout_reversal")
 MAX_LINES: Final = 1_000_000
 
 
-def balance_change(sandbox: Sandbox, scope: str, day: date, zone: ZoneInfo) -> bytes:
-    """Write what changed an account's balance on a day."""
-    rows = [one for one in _of_day(sandbox, scope, day, zone) if one["reporting_category"] not in PAYOUTS]
-    return _written(sandbox, scope, rows, zone, ())
+def balance_change(sandbox: Sandbox, scope: str, day: date, zone: ZoneInfo) -> list[Json]:
+    """Answer what changed an account's balance on a day."""
+    return [one for one in _of_day(sandbox, scope, day, zone) if one["reporting_category"] not in PAYOUTS]
 
 
-def payout_reconciliation(sandbox: Sandbox, scope: str, day: date, zone: ZoneInfo) -> bytes:
-    """Write the lines of the automatic payouts that arrive on a day, and the payouts that came or went beside them."""
+def payout_reconciliation(sandbox: Sandbox, scope: str, day: date, zone: ZoneInfo) -> list[Json]:
+    """Answer the lines of the automatic payouts that arrive on a day, and the payouts that came or went beside them."""
     start, end = _bounds(day, zone)
     rows = []
     for payout in sandbox.store.all(scope, "payout"):
         if payout["automatic"] and start <= payout["arrival_date"] < end:
             rows += lines_of(sandbox.store, scope, payout["id"])
     known = {one["id"] for one in rows}
-    rows += [
+    return rows + [
         one
         for one in _of_day(sandbox, scope, day, zone)
         if one["reporting_category"] in PAYOUTS and one["id"] not in known and not _batch_of(one)
     ]
-    return _written(sandbox, scope, rows, zone, OF_PAYOUTS)
 
 
-REPORTS: Final[dict[str, Callable[[Sandbox, str, date, ZoneInfo], bytes]]] = {
-    "balance_change": balance_change,
-    "payout_reconciliation": payout_reconciliation,
+type Chosen = Callable[[Sandbox, str, date, ZoneInfo], list[Json]]
+
+REPORTS: Final[dict[str, tuple[Chosen, tuple[str, ...]]]] = {
+    "balance_change": (balance_change, ()),
+    "payout_reconciliation": (payout_reconciliation, OF_PAYOUTS),
 }
+
+
+def write(
+    sandbox: Sandbox, name: str, scope: str, day: date, zone: ZoneInfo, *, damage: str = "", source: str = ""
+) -> bytes:
+    """Write a report of one day; every key of metadata that a line has is a column, as if it had been asked for."""
+    choose, more = REPORTS[name]
+    rows = damaged([_row(sandbox, scope, one, zone) for one in choose(sandbox, scope, day, zone)], damage, source)
+    found = {column for row in rows for column in row if "[" in column}
+    columns = [*COLUMNS, *more, *sorted(found, key=lambda column: (METADATA.index(column.partition("[")[0]), column))]
+    out = io.StringIO()
+    writer = csv.DictWriter(out, columns, restval="", extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return spoiled(out.getvalue().encode(), damage)
 
 
 def _bounds(day: date, zone: ZoneInfo) -> tuple[float, float]:
@@ -78,18 +94,6 @@ def _batch_of(transaction: Json) -> str:
     return str(transaction.get("_", {}).get("payout", ""))
 
 
-def _written(sandbox: Sandbox, scope: str, rows: list[Json], zone: ZoneInfo, more: tuple[str, ...]) -> bytes:
-    """Write rows; every key of metadata that any of them has is a column, as if it had been asked for."""
-    written = [_row(sandbox, scope, one, zone) for one in rows]
-    found = {name for row in written for name in row if "[" in name}
-    columns = [*COLUMNS, *more, *sorted(found, key=lambda name: (METADATA.index(name.partition("[")[0]), name))]
-    out = io.StringIO()
-    writer = csv.DictWriter(out, columns, restval="", extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(written)
-    return out.getvalue().encode()
-
-
 def _row(sandbox: Sandbox, scope: str, transaction: Json, zone: ZoneInfo) -> dict[str, Any]:
     """Write one balance transaction with what is known of its source."""
     currency, batch = transaction["currency"], _batch_of(transaction)
@@ -105,7 +109,7 @@ def _row(sandbox: Sandbox, scope: str, transaction: Json, zone: ZoneInfo) -> dic
         "fee": _major(transaction["fee"], currency),
         "net": _major(transaction["net"], currency),
         "reporting_category": transaction["reporting_category"],
-        "source_id": transaction["source"],
+        "source_id": transaction["source"] or "",
         "description": transaction["description"] or "",
     }
     payout = sandbox.store.get(scope, batch, "payout") if batch else None

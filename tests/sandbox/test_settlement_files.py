@@ -5,11 +5,13 @@ import io
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
+from sandbox.psp.damages import DAMAGES
 from tests.sandbox_process import SandboxPsp
 
 FEE_FREE = 1944
@@ -32,11 +34,16 @@ def today(sandbox_psp: SandboxPsp) -> str:
     return datetime.fromtimestamp(health["now"], UTC).date().isoformat()
 
 
-def report(sandbox_psp: SandboxPsp, key: str, name: str, day: str) -> list[dict[str, str]]:
-    answer = requests.get(f"{sandbox_psp.url}/_sandbox/reports/{name}", params={"account": key, "day": day}, timeout=20)
+def fetch(sandbox_psp: SandboxPsp, key: str, name: str, day: str, **more: str) -> bytes:
+    query = {"account": key, "day": day, **more}
+    answer = requests.get(f"{sandbox_psp.url}/_sandbox/reports/{name}", params=query, timeout=20)
     assert answer.status_code == 200, answer.text
     assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
-    return list(csv.DictReader(io.StringIO(answer.text)))
+    return answer.content
+
+
+def report(sandbox_psp: SandboxPsp, key: str, name: str, day: str, **more: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(fetch(sandbox_psp, key, name, day, **more).decode())))
 
 
 def cents(text: str) -> int:
@@ -148,6 +155,56 @@ def test_what_is_not_a_positive_sum_waits(psp: Any, paid: Any, key: str, sandbox
     assert psp.payouts.list().data == []
 
 
+def test_what_is_no_object_changes_the_balance_and_stands_in_the_file(
+    psp: Any, key: str, sandbox_psp: SandboxPsp
+) -> None:
+    for category, amount in (("fee", -250), ("risk_reserved_funds", -1000), ("lunar_adjustment", 5)):
+        made = sandbox_psp.control("adjustments", account=key, category=category, amount=amount)
+        assert (made["amount"], made["source"]) == (amount, None)
+    rows = report(sandbox_psp, key, "balance_change", today(sandbox_psp))
+    assert [(row["reporting_category"], cents(row["net"]), row["source_id"]) for row in rows] == [
+        ("fee", -250, ""), ("risk_reserved_funds", -1000, ""), ("lunar_adjustment", 5, ""),
+    ]  # fmt: skip
+    assert sandbox_psp.books(key)["balance"]["eur"]["available"] == -1245
+    assert len(psp.balance_transactions.list({"expand": ["data.source"]}).data) == 3
+
+
+def test_a_file_is_wrong_on_demand_and_the_books_stay_right(
+    psp: Any, paid: Any, key: str, sandbox_psp: SandboxPsp
+) -> None:
+    refund = psp.refunds.create({"payment_intent": paid.id, "amount": 500})
+    day = today(sandbox_psp)
+
+    def nets(damage: str, source: str = "") -> list[int]:
+        return [
+            cents(row["net"]) for row in report(sandbox_psp, key, "balance_change", day, damage=damage, source=source)
+        ]
+
+    charge = paid.latest_charge
+    assert nets("") == [1944, -500]
+    assert nets("missing", charge) == [-500]
+    assert nets("missing") == [1944]
+    assert nets("twin", refund.id) == [1944, -500, -500]
+    assert nets("wrong_amount", charge) == [2044, -500]
+    assert nets("wrong_net", charge) == [2044, -500]
+    assert nets("wrong_fee", charge) == [1844, -500]
+    assert nets("missing", "nothing") == [1944, -500]
+    row = report(sandbox_psp, key, "balance_change", day, damage="unknown_category")[-1]
+    assert row["reporting_category"] == "lunar_adjustment"
+    assert report(sandbox_psp, key, "balance_change", day, damage="other_currency")[-1]["currency"] == "usd"
+    assert report(sandbox_psp, key, "balance_change", day, damage="formula")[-1]["description"].startswith("=")
+    whole = fetch(sandbox_psp, key, "balance_change", day)
+    assert fetch(sandbox_psp, key, "balance_change", day, damage="cut_off") == whole[: len(whole) // 2]
+    marked = fetch(sandbox_psp, key, "balance_change", day, damage="marked")
+    assert marked == b"\xef\xbb\xbf" + whole.replace(b"\n", b"\r\n")
+    assert fetch(sandbox_psp, key, "balance_change", day) == whole
+
+
+def test_the_reference_page_names_every_damage() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "sandbox.md").read_text()
+    assert {name for name in DAMAGES if f"| `{name}` |" not in page} == set()
+
+
 @pytest.mark.parametrize(
     ("method", "path", "more"),
     [
@@ -163,6 +220,10 @@ def test_what_is_not_a_positive_sum_waits(psp: Any, paid: Any, key: str, sandbox
         ("POST", "banking", {"json": {"account": "sk_test_x", "currency": "euro"}}),
         ("POST", "banking", {"json": {"currency": "eur"}}),
         ("POST", "banking/pay_out", {"json": {}}),
+        ("GET", "reports/balance_change", {"params": {"account": "sk_test_x", "day": "2026-11-21", "damage": "x"}}),
+        ("POST", "adjustments", {"json": {"account": "sk_test_x", "category": "fee", "amount": 0}}),
+        ("POST", "adjustments", {"json": {"account": "sk_test_x", "category": "charge", "amount": 5}}),
+        ("POST", "adjustments", {"json": {"account": "sk_test_x", "category": "Fee!", "amount": 5}}),
     ],
 )
 def test_what_cannot_be_meant_is_refused(sandbox_psp: SandboxPsp, method: str, path: str, more: dict[str, Any]) -> None:
