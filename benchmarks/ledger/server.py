@@ -21,7 +21,7 @@ import psycopg
 from benchmarks import cpu
 from config.local_stack.home import DATABASE, ROOT, Home
 from config.local_stack.postgres import EmbeddedPostgres
-from config.local_stack.servers import Claim, Servers
+from config.local_stack.servers import Claim, Servers, schema_digest
 
 PROGRAMS_SECONDS = 300
 
@@ -121,14 +121,16 @@ class Server:
 def started(name: str = "bench-ledger", *, throwaway: bool = True) -> Iterator[Server]:
     """Run a server with a migrated database on empty data; nothing is left of it afterwards.
 
-    One that is not thrown away is careless with the disk, and keeps its schema for the next run.
+    One that is not thrown away is careless with the disk, and is kept for the next run of the same code.
     """
     home = Home(Home.from_environment().directory / name)
     claim = Claim(home)
     if not claim.own():
         raise SystemExit(f"another run uses {home.directory}")
-    if throwaway:
+    kept = home.directory / "schema"
+    if throwaway or not kept.exists() or kept.read_text() != schema_digest():
         shutil.rmtree(home.directory / "postgres", ignore_errors=True)
+        kept.unlink(missing_ok=True)
     servers = Servers(home, given={}, durable=throwaway)
     servers.valkey = None  # nothing here rings
     passed = {name: value for name, value in os.environ.items() if not name.startswith(("DATABASE_", "REDIS_"))}
@@ -137,6 +139,7 @@ def started(name: str = "bench-ledger", *, throwaway: bool = True) -> Iterator[S
         servers.start()
         servers.migrate(environment)
         assert servers.postgres is not None
+        kept.write_text(schema_digest())
         yield Server(servers.postgres, home, environment)
     finally:
         servers.stop()

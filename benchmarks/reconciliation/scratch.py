@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
+import psycopg
 from psycopg import sql
 
 from benchmarks.ledger.server import Server, started
@@ -27,15 +29,30 @@ def server(*, throwaway: bool = False) -> Iterator[Server]:
         yield running
 
 
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the server of the run is, for processes that did not start it."""
+
+    socket: str
+
+    def url(self, database: str) -> str:
+        """Return the superuser's address of a database."""
+        return f"postgresql://postgres@/{database}?host={self.socket}"
+
+    def connect(self) -> psycopg.Connection:
+        """Connect as the superuser, beside all scratch databases."""
+        return psycopg.connect(self.url("postgres"), autocommit=True)
+
+
 @contextmanager
-def database(running: Server, name: str) -> Iterator[str]:
+def database(running: Address, name: str) -> Iterator[str]:
     """Clone the template, point Django at the clone, and give the superuser's address of it; it is dropped again."""
     from django.conf import settings
     from django.db import connections
 
     words = {"name": sql.Identifier(name), "template": sql.Identifier(DATABASE)}
     connections.close_all()
-    with running.connect("postgres") as superuser:
+    with running.connect() as superuser:
         superuser.execute(sql.SQL("DROP DATABASE IF EXISTS {name} WITH (FORCE)").format(**words))
         superuser.execute(sql.SQL("CREATE DATABASE {name} TEMPLATE {template} OWNER florin_owner").format(**words))
         superuser.execute(sql.SQL("GRANT CONNECT ON DATABASE {name} TO florin_app").format(**words))
@@ -46,5 +63,5 @@ def database(running: Server, name: str) -> Iterator[str]:
     finally:
         connections.close_all()
         if not os.environ.get("FLORIN_SCORE_KEEP"):
-            with running.connect("postgres") as superuser:
+            with running.connect() as superuser:
                 superuser.execute(sql.SQL("DROP DATABASE IF EXISTS {name} WITH (FORCE)").format(**words))

@@ -42,7 +42,9 @@ _EXACT: Final = {
     # A time in UTC, or one whose zone is said elsewhere; a day alone is its first instant.
     "moment": f"{{0}} ~ '^{(_DATE + '([ T]' + _TIME + 'Z?)?').replace('{', '{{').replace('}', '}}')}$'",
 }
-_GUARD: Final = re.compile(r"@(decimal|day|moment)\(([^()]*(?:\([^()]*\)[^()]*)*)\)")
+# What a guard is about may call functions of functions: two levels of parentheses inside its own.
+_INNER: Final = r"[^()]*(?:\([^()]*(?:\([^()]*\)[^()]*)*\)[^()]*)*"
+_GUARD: Final = re.compile(rf"@(decimal|day|moment)\(({_INNER})\)")
 
 # The columns of a line, in the order in which they are stored.
 LINE: Final = (

@@ -30,8 +30,9 @@ from benchmarks.reconciliation.history.stories import (
 )
 
 GRACE: Final = 3
-QUIET_DAYS: Final = (8, 9, 10, 11)  # nothing new is sold: entries of the bank on them are its own
+QUIET_DAYS: Final = (9, 10, 11)  # nothing new is sold: entries of the bank on them are its own
 CODES: Final = ("stripe", "adyen")
+LAST_SELLER: Final = stories.SELLERS - 1
 
 
 @dataclass(slots=True)
@@ -49,7 +50,7 @@ class Sowing:
         """Tell of a sale of one order that is a corruption's own."""
         when = self.rng.randrange(stories.BUSY_DAYS - 1) if day is None else day
         told = stories.plain(self.plan, self.rng, day=when, currency=currency, account=account)
-        one = replace(told, amounts=told.amounts[:1], sellers=told.sellers[:1], per_order=False)
+        one = replace(told, amounts=told.amounts[:1], sellers=(LAST_SELLER,), per_order=False)
         sale = replace(one, **more)  # type: ignore[arg-type]  # each corruption names fields of a sale
         self.plan.sales.append(sale)
         return sale
@@ -67,12 +68,12 @@ class Sowing:
         """Write into the manifest what must be found."""
         name = CODES[source] if isinstance(source, int) else source
         corruption = str(more.pop("corruption", self.plan.current))
-        found = Planted(corruption, code, name, frozenset(keys), **more)  # type: ignore[arg-type]  # its own fields
+        found = Planted(corruption, code, name, set(keys), **more)  # type: ignore[arg-type]  # its own fields
         self.planted.append(found)
 
     def due(self, day: int) -> int:
         """Return the first day on which what should have been there since a day is a break."""
-        last = days.after(self.plan.date_of(day), GRACE)
+        last = days.within(self.plan.date_of(day), GRACE)
         return last.toordinal() - self.plan.start.toordinal() + 1
 
     def payout_slot(self, kind: str, *, currency: str = "EUR", delta: int = 0) -> tuple[int, PayoutFault] | None:
@@ -81,9 +82,15 @@ class Sowing:
             if (day, currency) in self.taken or not stories.business_day(self.plan, day):
                 continue
             self.taken.add((day, currency))
-            large = {"EUR": 400_000, "USD": 400_000, "JPY": 900_000, "KWD": 900_000}[currency]
+            large = {"EUR": 2_500_000, "USD": 2_500_000, "JPY": 3_000_000, "KWD": 9_000_000}[currency]
             before = max(number for number in range(day) if number < day)
-            self.sale(day=before, currency=currency, account=0, amounts=(large + self.rng.randrange(1000),))
+            self.sale(
+                day=before,
+                currency=currency,
+                account=0,
+                amounts=(large + self.rng.randrange(1000),),
+                sellers=(LAST_SELLER,),
+            )
             fault = PayoutFault(kind, delta)
             self.plan.payout_faults[0, day, currency] = fault
             return day, fault
@@ -329,8 +336,9 @@ def _line_of_a_closed_month(s: Sowing) -> None:
     s.plan.standing.append(story)
     s.plan.closes_on = 6
     key = s.ids(0).id_of("st", name)
-    s.expect("A22", 0, key, currency="EUR", amount=-amount, day=7)
-    s.expect("A11", 0, key, currency="EUR", amount=-amount, day=7, automatic="book")
+    # What comes for a day that is over is looked at in the last run that ended.
+    s.expect("A22", 0, key, currency="EUR", amount=-amount, day=6)
+    s.expect("A11", 0, key, currency="EUR", amount=-amount, day=6, automatic="book")
 
 
 # --- B: payouts of PSPs, the bank, files ------------------------------------------------------------------------------
@@ -373,10 +381,8 @@ def _charges_inside_a_payout(s: Sowing) -> None:
     slot = s.payout_slot("charged", delta=s.rng.randint(100, 900))
     if slot is not None:
         day, fault = slot
-        s.expect(
-            "B07", "EUR", _payout_id(s, day, "EUR"), currency="EUR", amount=-fault.delta, day=_banked_on(s, day),
-            automatic="book",
-        )  # fmt: skip
+        s.expect("B07", "EUR", "?", currency="EUR", amount=-fault.delta, day=_banked_on(s, day), automatic="book")
+        s.planted[-1].keys = fault.keys
 
 
 @_corruption("B04")
@@ -405,7 +411,7 @@ def _bank_charges_and_interest(s: Sowing) -> None:
     """The bank charges for the account and pays interest."""
     for currency in s.plan.currencies:
         for kind, sign in ((Entered.CHARGES, -1), (Entered.INTEREST, 1)):
-            day = s.rng.choice([day for day in QUIET_DAYS if stories.business_day(s.plan, day)])
+            day = s.rng.choice((7, 8))
             story = s.banked(day, currency, kind, sign * s.rng.randint(10, 900))
             s.expect(
                 "B07", currency, story.name.upper(), currency=currency, amount=story.amount, day=day, automatic="book"
@@ -421,6 +427,8 @@ def _missing_statement(s: Sowing) -> None:
         s.banked(day, currency, Entered.CHARGES, -s.rng.randint(10, 900))
         s.plan.post.append(Post(currency, day, "missing"))
         s.expect("B08", currency, currency=currency, day=day + 1)
+        # Whoever lacks a statement has another balance than the bank.
+        s.expect("B10", currency, currency=currency, follows=True)
 
 
 @_corruption("B09")
@@ -432,16 +440,14 @@ def _bad_control_total(s: Sowing) -> None:
         story = s.banked(day, currency, Entered.CHARGES, -s.rng.randint(10, 900))
         s.plan.post.append(Post(currency, day, "bad total", days=1))
         s.expect("B09", currency, day=day)
-        s.expect(
-            "B07", currency, story.name.upper(), currency=currency, amount=story.amount, day=day + 1, automatic="book"
-        )
+        s.expect("B07", currency, story.name.upper(), currency=currency, amount=story.amount, day=day, automatic="book")
 
 
 @_corruption("B09")
 def _truncated_report(s: Sowing) -> None:
     """A report of the PSP breaks off in the middle of a row, and comes whole a day later."""
     s.plan.post.append(Post("stripe", 3, "truncated"))
-    s.expect("B09", 0, day=3)
+    s.expect("B09", 0, "activity-03.csv", day=3)
 
 
 @_corruption("B11")
@@ -556,8 +562,9 @@ def _seller_payout_never_left(s: Sowing) -> None:
     del sale
     story = SellerPayout(s.plan.name("po"), 3, 0, currency, 7)
     s.plan.payouts.append(story)
-    s.plan.lost_transfers.add(story.name)
-    s.expect("B11", 0, story.name, currency=currency, day=s.due(3))
+    s.plan.lost_transfers[story.name] = {story.name}
+    s.expect("B11", 0, currency=currency, day=s.due(3))
+    s.planted[-1].keys = s.plan.lost_transfers[story.name]
 
 
 def _again(s: Sowing, sale: Sale, **more: object) -> Sale:

@@ -33,6 +33,13 @@ def after(day: date, count: int) -> date:
     return day
 
 
+def within(day: date, count: int) -> date:
+    """Return the last day of a wait of so many business days that begins on a day, whatever day that is."""
+    for _ in range(count):
+        day = after(day + timedelta(days=1), 0)
+    return day
+
+
 def at(day: date, hour: float, zone: ZoneInfo) -> datetime:
     """Return a moment of a local day, in UTC; `hour` counts on the wall clock."""
     seconds = round(hour * 3600)

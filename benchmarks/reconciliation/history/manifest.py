@@ -19,7 +19,7 @@ class Planted:
     corruption: str
     code: str
     source: str
-    keys: frozenset[str]
+    keys: set[str]
     currency: str = ""
     amount: int | Callable[[], int] | None = None
     day: int = 0

@@ -20,7 +20,7 @@ import psycopg
 from benchmarks.reconciliation.history import days, stories
 from benchmarks.reconciliation.history.days import Clock
 from benchmarks.reconciliation.history.outside import Kind
-from benchmarks.reconciliation.history.psp import Payment, Psp
+from benchmarks.reconciliation.history.psp import MANUAL, Payment, Psp
 from benchmarks.reconciliation.history.stories import DisputeStory, Fate, Plan, RefundStory, Sale
 from config import seam
 from ledger import accounts
@@ -54,12 +54,17 @@ MAX_ROUNDS: Final = 80
 MORNING, NOON, AFTERNOON, EVENING, NIGHT = 12.0, 13.0, 15.0, 17.0, 23.9
 # What would ask by itself is told not to: a history decides what Florin hears.
 _NOBODY_ASKS: Final = """
-UPDATE payments_charge SET due_at = NULL WHERE due_at IS NOT NULL;
-UPDATE payments_dispute SET due_at = NULL WHERE due_at IS NOT NULL;
+UPDATE payments_charge SET due_at = '2100-01-01' WHERE due_at IS NOT NULL;
+UPDATE payments_dispute SET due_at = '2100-01-01' WHERE due_at IS NOT NULL;
 UPDATE payments_payout SET due_at = '2100-01-01' WHERE due_at IS NOT NULL AND status IN ('sent', 'paid');
+UPDATE payments_paymentevent SET expiry_due_at = '2100-01-01' WHERE expiry_due_at IS NOT NULL;
 """
-# A row's history is dated by the clock of the history too.
-_ONE_CLOCK: Final = "ALTER TABLE payments_transition ALTER COLUMN at SET DEFAULT florin_now()"
+# A row's history is dated by the database's own clock: here it gets the time of the history.
+_ONE_CLOCK: Final = """
+SET session_replication_role = replica;
+UPDATE payments_transition SET at = florin_now() WHERE at > florin_now() + interval '1 hour';
+RESET session_replication_role;
+"""
 
 
 def iban(number: int) -> str:
@@ -87,8 +92,6 @@ class Stage:
         """Make the merchant, its sellers with their bank accounts, and its PSP accounts."""
         accounts.forget()
         now = self.clock.now()
-        with psycopg.connect(self.superuser_url, autocommit=True) as superuser:
-            superuser.execute(_ONE_CLOCK)
         made = merchants.create_merchant(
             MerchantDetails("Teapots", Mode.TEST, FeeTerms(1000, {"EUR": 30}), "DE", "EUR"), now=now
         )
@@ -171,6 +174,7 @@ class Stage:
             raise AssertionError("work does not come to an end")
         with psycopg.connect(self.superuser_url, autocommit=True) as superuser:
             superuser.execute(_NOBODY_ASKS)
+            superuser.execute(_ONE_CLOCK)
 
     def tell(
         self, account: int, kind: ObjectKind, psp_id: str, *, about: str = "", status: str = "", times: int = 1
@@ -303,7 +307,7 @@ class Stage:
             amount = held.available * story.percent // 100
             if amount:
                 if story.name in self.plan.lost_transfers:
-                    self.psps[0].lost_transfers.add(amount)
+                    self.psps[0].lost_transfers[amount] = self.plan.lost_transfers[story.name]
                 wanted = PayoutRequest(seller.pk, story.currency, amount, story.name)
                 payout_flow.request(self.book.pk, wanted, actor=ACTOR, now=self.clock.now())
 
@@ -314,7 +318,12 @@ class Stage:
                 own_id = psp.id_of("st", story.name)
                 # A charge of nobody is a payment like any other, but for us.
                 payment = own_id if story.kind == Kind.CHARGE else ""
-                psp.line(story.kind, story.currency, story.gross, own_id, text=story.text, payment=payment)
+                fee = psp.fee_of(story.gross, story.currency) if payment else 0
+                line = psp.line(
+                    story.kind, story.currency, story.gross, own_id, text=story.text, payment=payment, fee=fee
+                )
+                if story.late_days:
+                    line.payout = MANUAL  # what no report has yet is in no payout either
 
     def payments_of(self, sale: Sale) -> list[Payment]:
         """Return the payment objects of a sale at the PSP."""

@@ -36,8 +36,8 @@ from payments.psp.base import (
 )
 
 _CARD: Final = MethodDetails("card", "credit", "visa", "4242")
-_BASIS_POINTS: Final = (150, 90)
-_FIXED: Final = {"EUR": 25, "USD": 30, "JPY": 30, "KWD": 100}
+BASIS_POINTS: Final = (150, 90)
+FIXED: Final = {"EUR": 25, "USD": 30, "JPY": 30, "KWD": 100}
 AVAILABLE_AFTER: Final = 2
 # A payout that somebody asked for by hand takes lines along without naming them.
 MANUAL: Final = "by hand"
@@ -117,7 +117,7 @@ class Psp:
     overcharged: Mapping[str, int] = field(default_factory=dict)
     faults: Mapping[tuple[int, str], PayoutFault] = field(default_factory=dict)  # of payouts, by day and currency
     # The next transfer of so much has no line: the story of it says so.
-    lost_transfers: set[int] = field(default_factory=set)
+    lost_transfers: dict[int, set[str]] = field(default_factory=dict)
     name: str = "stripe"
 
     # --- ids -------------------------------------------------------------------------------------------------------
@@ -242,7 +242,7 @@ class Psp:
         own_id = f"tr_{self.number}n{self._next('transfer'):05}"
         self.sent[own_id] = Sent(ObjectKind.TRANSFER, own_id, amount, currency, context.operation_id, payee)
         if amount in self.lost_transfers:
-            self.lost_transfers.discard(amount)
+            self.lost_transfers.pop(amount).add(own_id)
         else:
             self.line(Kind.TRANSFER, currency, -amount, own_id, own=context.operation_id)
         return Result(Outcome.SUCCEEDED, self._sent(self.sent[own_id]))
@@ -347,7 +347,7 @@ class Psp:
 
     def fee_of(self, gross: int, currency: str) -> int:
         """Return what the contract says that a charge costs."""
-        return (abs(gross) * _BASIS_POINTS[self.number] + 5000) // 10_000 + _FIXED[currency]
+        return (abs(gross) * BASIS_POINTS[self.number] + 5000) // 10_000 + FIXED[currency]
 
     def fail_later(self, payment: Payment) -> None:
         """Take the money of a payment back: it never really came."""

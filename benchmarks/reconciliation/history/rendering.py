@@ -34,7 +34,7 @@ def of_day(stage: Stage, bank: Bank, day: int) -> list[File]:
     date_of = stage.plan.date_of(day)
     for account_of_bank in bank.accounts.values():
         statement = account_of_bank.statements.get(date_of)
-        if statement is not None:
+        if statement is not None and (statement.entries or account_of_bank.format != "csv"):
             currency = account_of_bank.currency
             posts = [post for post in stage.plan.post if post.source == currency and post.day == day]
             found += _statement(statement, day, posts)
@@ -104,6 +104,8 @@ def _changed(file: File, how: str) -> list[File]:
             return [file, replace(file, name="again.csv", content=file.content.replace(b"\n", b"\r\n"))]
         case "marked":
             return [replace(file, content=b"\xef\xbb\xbf" + file.content.replace(b"\n", b"\r\n"))]
+        case "truncated" if file.format != "stripe_balance_change":
+            return [file]
         case "truncated":
             whole = file.content
             return [

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time
 
 from benchmarks.reconciliation.history import bank as banks
 from benchmarks.reconciliation.history import days, playing, rendering, stories
@@ -91,6 +90,7 @@ class World:
         entry = self.bank.take_payout(payout, self.plan.date_of(day), _PAYERS[psp], names_payout=named)
         if fault is not None and kind in ("short", "charged"):
             entry.amount -= fault.delta
+            fault.keys.add(entry.reference)
             entry.charges = fault.delta if kind == "charged" else 0
 
     def _bank_by_itself(self, day: int) -> None:
@@ -115,7 +115,7 @@ class World:
 
     def _close_period(self, day: int) -> None:
         first = self.plan.date_of(day).replace(day=1)
-        ends_at, now = datetime.combine(first, time.min, tzinfo=UTC), self.stage.clock.now()
+        ends_at, now = days.at(first, 0, playing.ZONE), self.stage.clock.now()
         book = self.stage.book.pk
         period = periods.soft_close(book, ends_at=ends_at, may_post=[], actor=playing.ACTOR, now=now)
         periods.begin_close(period, actor=playing.ACTOR, now=now)

@@ -10,16 +10,8 @@ from benchmarks.reconciliation.history.money import major
 from benchmarks.reconciliation.history.outside import BankDay
 
 COLUMNS: Final = (
-    "Booking day",
-    "Value day",
-    "Amount",
-    "Currency",
-    "Reference",
-    "End to end",
-    "Kind",
-    "Name",
-    "Purpose",
-)
+    "Booking day", "Value day", "Amount", "Currency", "Reference", "End to end", "Kind", "Name", "Purpose", "Balance",
+)  # fmt: skip
 
 
 def statement(day: BankDay, *, mark: bool = False, formulas: bool = False) -> bytes:
@@ -27,9 +19,11 @@ def statement(day: BankDay, *, mark: bool = False, formulas: bool = False) -> by
     out = io.StringIO()
     writer = csv.writer(out, delimiter=";", lineterminator="\r\n")
     writer.writerow(COLUMNS)
+    balance = day.opening
     for entry in day.entries:
         if entry.pending:
             continue
+        balance += entry.amount
         text = f'=HYPERLINK("http://x.example","{entry.text}")' if formulas else entry.text
         writer.writerow(
             [
@@ -42,6 +36,7 @@ def statement(day: BankDay, *, mark: bool = False, formulas: bool = False) -> by
                 str(entry.kind),
                 entry.name,
                 text.replace(" ", "\n", 1),
+                major(balance, entry.currency, ","),
             ]
         )
     written = out.getvalue().encode()
