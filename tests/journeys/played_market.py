@@ -22,6 +22,7 @@ from payments import (
     bank_accounts,
     cancellations,
     destinations,
+    discovery,
     exchange,
     explaining,
     invariants,
@@ -73,15 +74,21 @@ class PlayedMarket:
         note(f"{len(self.story)}. {sentence}")
 
     def finish(self) -> None:
-        """Let everything arrive and be done; then our books and the PSP's are the same."""
-        self.say("In the end everything arrives and all work is done.")
+        """Let everything arrive, or every other time be lost, and be done; then our books are the PSP's."""
+        is_lost = len(self.story) % 2 == 0
+        arrives = "nothing more arrives, and everything is found" if is_lost else "everything arrives"
+        self.say(f"In the end {arrives}; all work is done.")
         self.psp.clear_faults(self.shop.psp_key)
         for hours in (1, 240):
             self.sweep()
             self.psp.advance(hours * 3600)
             self.pass_time(timedelta(hours=hours))
         for _ in range(MAX_ROUNDS):
-            self.store(self.events(), 1)
+            if is_lost:
+                account, long_ago = self.shop.tenant.psp_account.pk, seam.now() - timedelta(days=400)
+                discovery.ask(account, since=long_ago, now=seam.now())
+            else:
+                self.store(self.events(), 1)
             self.sweep()
             if not self.waiting():
                 break
