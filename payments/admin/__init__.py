@@ -1,6 +1,7 @@
 """Payments in the back office, one module a noun. Read-only; repairs call `payments.repairs`."""
 
 from payments.admin import (
+    bank_files,
     charges,
     events,
     found_refunds,
@@ -18,6 +19,7 @@ from payments.admin import (
 )
 
 __all__ = [
+    "bank_files",
     "charges",
     "events",
     "found_refunds",

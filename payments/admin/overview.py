@@ -23,12 +23,15 @@ from payments import queues
 from payments.admin import rows as operation_rows
 from payments.admin.finding import payments_named
 from payments.models import (
+    BankFile,
     Charge,
     FoundRefund,
     Merchant,
     OutboxMessage,
+    OwnBankAccount,
     PaymentEvent,
     PaymentOrder,
+    Payout,
     PayoutStop,
     PspAccount,
     PspNotification,
@@ -52,6 +55,8 @@ _MENU: tuple[tuple[str, tuple[tuple[str, str, type[Model]], ...]], ...] = (
             ("Orders", "list_alt", PaymentOrder),
             ("Charges", "credit_card", Charge),
             ("Refunds", "undo", Refund),
+            ("Payouts", "outbound", Payout),
+            ("Bank files", "request_quote", BankFile),
             ("Refunds found at PSPs", "travel_explore", FoundRefund),
         ),
     ),
@@ -71,6 +76,7 @@ _MENU: tuple[tuple[str, tuple[tuple[str, str, type[Model]], ...]], ...] = (
             ("Merchants", "storefront", Merchant),
             ("Sellers", "groups", Seller),
             ("PSP accounts", "key", PspAccount),
+            ("Bank accounts", "account_balance", OwnBankAccount),
             ("Wallets", "account_balance_wallet", Wallet),
         ),
     ),

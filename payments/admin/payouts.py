@@ -29,13 +29,14 @@ class PayoutAdmin(RepairableAdmin):
     right: ClassVar[str] = "payments.approve_payouts"
     list_display = ("identity", "in_state", "amount", "of_seller", "waiting_for", "requested_by", "created_at")
     list_filter = ("status", BookFilter, PeriodByIdFilter)
-    select = ("seller", "destination", "psp_account", "book")
+    select = ("seller", "destination", "psp_account", "bank_account", "book")
     fields = (
         "identity",
         "in_state",
         "amount",
         "of_seller",
-        "bank_account",
+        "to_account",
+        "through",
         "waiting_for",
         "why_failed",
         "reference",
@@ -54,7 +55,7 @@ class PayoutAdmin(RepairableAdmin):
         title="Approve",
         question="The payout will be sent to the seller's bank account as it is now. Somebody else must have asked for "
         "it; if the bank account is changed before it is sent, this approval is void.",
-        done="The payout is approved and will be sent as soon as the PSP has the money.",
+        done="The payout is approved and will be sent as soon as the money is there.",
         icon="check",
         run=payouts.approve,
         applies=lambda payout: payout.status == Payout.Status.REQUIRES_APPROVAL,
@@ -92,9 +93,15 @@ class PayoutAdmin(RepairableAdmin):
         return link(row.seller, row.seller.name)
 
     @admin.display(description="Bank account")
-    def bank_account(self, row: Payout) -> str:
+    def to_account(self, row: Payout) -> str:
         """Show the bank account, masked."""
         return str(row.destination)
+
+    @admin.display(description="Through")
+    def through(self, row: Payout) -> SafeString:
+        """Link to what pays it: a PSP account, or a bank account of the merchant's own."""
+        way = row.psp_account or row.bank_account
+        return link(way, str(way))
 
     @admin.display(description="Failure")
     def why_failed(self, row: Payout) -> SafeString | str:

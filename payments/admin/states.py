@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.utils.safestring import SafeString
 
 from ledger.admin.showing import badge
-from payments.models import Charge, Merchant, PaymentEvent, PaymentOrder, PspOperation, Refund
+from payments.models import BankFile, Charge, Merchant, PaymentEvent, PaymentOrder, PspOperation, Refund
 
 _TONES: dict[str, str] = {
     **dict.fromkeys(
@@ -16,6 +16,7 @@ _TONES: dict[str, str] = {
             Refund.Status.SUCCEEDED,
             Merchant.Status.ACTIVE,
             "verified",
+            BankFile.Status.ANSWERED,
         ),
         "success",
     ),
@@ -42,6 +43,7 @@ _TONES: dict[str, str] = {
             Charge.Status.LATE_SUCCESS,
             PspOperation.State.UNKNOWN,
             "unknown",
+            BankFile.Status.REQUIRES_APPROVAL,
         ),
         "warning",
     ),
@@ -53,6 +55,8 @@ _TONES: dict[str, str] = {
             Charge.Status.PROCESSING,
             Refund.Status.PENDING,
             PspOperation.State.SENT,
+            BankFile.Status.READY,
+            BankFile.Status.HANDED_OUT,
         ),
         "info",
     ),
