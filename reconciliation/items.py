@@ -34,9 +34,9 @@ parameters (source_id, psp_account_id, zone, starts_on, since, first_due) AS (
 
 _INSERT = """
 INSERT INTO reconciliation_item (source_id, flow, reference, part, currency, amount_minor, fee_minor, subject_kind,
-                                 subject_id, occurred_at, expected_by)
+                                 subject_id, counterparty, occurred_at, expected_by)
 SELECT p.source_id, x.flow, x.reference, x.part, x.currency, x.amount_minor, x.fee_minor, x.subject_kind, x.subject_id,
-       x.occurred_at,
+       x.counterparty, x.occurred_at,
        coalesce(due.by_day, greatest(p.first_due, (x.occurred_at AT TIME ZONE p.zone)::date + %(ahead)s::integer))
   FROM moved x CROSS JOIN parameters p
   LEFT JOIN due ON due.day = (x.occurred_at AT TIME ZONE p.zone)::date
@@ -47,7 +47,7 @@ ON CONFLICT DO NOTHING
 _CHARGES = """
 moved AS (
     SELECT 'charge' AS flow, c.psp_id AS reference, 0::smallint AS part, c.currency, c.captured_minor AS amount_minor,
-           0::bigint AS fee_minor, 'charge' AS subject_kind, c.id AS subject_id,
+           0::bigint AS fee_minor, 'charge' AS subject_kind, c.id AS subject_id, '' AS counterparty,
            coalesce(o.succeeded_at, t.at) AS occurred_at
       FROM parameters p
       JOIN payments_transition t ON t.id > p.since AND t.machine = 'payments_charge'
@@ -62,7 +62,7 @@ moved AS (
 _REFUNDS = """
 moved AS (
     SELECT v.flow, r.psp_id AS reference, 0::smallint AS part, r.currency, v.sign * r.amount_minor AS amount_minor,
-           0::bigint AS fee_minor, 'refund' AS subject_kind, r.id AS subject_id,
+           0::bigint AS fee_minor, 'refund' AS subject_kind, r.id AS subject_id, '' AS counterparty,
            CASE v.flow WHEN 'refund' THEN r.settled_at ELSE t.at END AS occurred_at
       FROM parameters p
       JOIN payments_transition t ON t.id > p.since AND t.machine = 'payments_refund'
@@ -85,7 +85,7 @@ before AS (
 moved AS (
     SELECT v.flow, d.psp_id AS reference, coalesce(b.parts, 0)::smallint AS part, d.currency, v.amount_minor,
       v.fee_minor,
-           'dispute' AS subject_kind, d.id AS subject_id,
+           'dispute' AS subject_kind, d.id AS subject_id, '' AS counterparty,
            CASE WHEN v.flow = 'dispute' AND b.parts IS NULL THEN d.opened_at ELSE d.updated_at END AS occurred_at
       FROM parameters p JOIN payments_dispute d ON d.psp_account_id = p.psp_account_id
       LEFT JOIN before b ON b.subject_id = d.id
@@ -100,7 +100,7 @@ _PAYOUTS = """
 moved AS (
     SELECT v.flow, CASE v.flow WHEN 'transfer' THEN y.transfer_psp_id ELSE o.public_id::text END AS reference,
            0::smallint AS part, y.currency, v.sign * y.amount_minor AS amount_minor, 0::bigint AS fee_minor,
-           'payout' AS subject_kind, y.id AS subject_id, coalesce(o.closed_at, t.at) AS occurred_at
+           'payout' AS subject_kind, y.id AS subject_id, '' AS counterparty, coalesce(o.closed_at, t.at) AS occurred_at
       FROM parameters p
       JOIN payments_transition t ON t.id > p.since AND t.machine = 'payments_payout'
       JOIN payments_payout y ON y.id = t.object_id AND y.psp_account_id = p.psp_account_id
@@ -118,7 +118,7 @@ _PSP_PAYOUTS = """
 moved AS (
     SELECT 'credit' AS flow, l.reference, (l.flow = 'payout_reversal')::int::smallint AS part, l.currency,
       -(l.gross_minor - l.fee_minor) AS amount_minor,
-           0::bigint AS fee_minor, 'psp_payout' AS subject_kind, l.id AS subject_id,
+           0::bigint AS fee_minor, 'psp_payout' AS subject_kind, l.id AS subject_id, '' AS counterparty,
            coalesce(l.occurred_at, l.booked_on::timestamp AT TIME ZONE p.zone) AS occurred_at
       FROM parameters p
       JOIN reconciliation_source bank ON bank.id = p.source_id
@@ -134,8 +134,27 @@ moved AS (
                          AND (b.currencies = '{}' OR l.currency = ANY (b.currencies))))
 """
 
+# Transfers of ours that our bank was told to make; one that it refused takes its item back.
+_BANK_PAYOUTS = """
+moved AS (
+    SELECT 'debit' AS flow, n.end_to_end_id AS reference, v.part::smallint AS part, f.currency,
+           v.sign * n.amount_minor AS amount_minor, 0::bigint AS fee_minor, 'payout' AS subject_kind,
+           n.payout_id AS subject_id, encode(d.blind_index, 'hex') AS counterparty,
+           CASE v.part WHEN 0 THEN h.at ELSE n.refused_on::timestamp AT TIME ZONE p.zone END AS occurred_at
+      FROM parameters p
+      JOIN reconciliation_source s ON s.id = p.source_id
+      JOIN payments_ownbankaccount a ON a.book_id = s.book_id AND a.name = s.bank_name
+      JOIN payments_bankfile f ON f.bank_account_id = a.id AND f.status IN ('handed_out', 'answered')
+                              AND f.made_at > %(now)s - interval '60 days'
+      JOIN payments_bankinstruction n ON n.file_id = f.id AND n.withdrawn_at IS NULL
+      JOIN payments_payoutdestination d ON d.id = n.destination_id
+     CROSS JOIN (VALUES (0, -1), (1, 1)) AS v (part, sign)
+     CROSS JOIN LATERAL (SELECT min(h.at) AS at FROM payments_bankfilehandout h WHERE h.file_id = f.id) h
+     WHERE v.part = 0 OR n.refused_on IS NOT NULL)
+"""
+
 _OF_A_PSP: Final = (_CHARGES, _REFUNDS, _DISPUTES, _PAYOUTS)
-_OF_A_BANK: Final = (_PSP_PAYOUTS,)
+_OF_A_BANK: Final = (_PSP_PAYOUTS, _BANK_PAYOUTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +198,7 @@ def _parameters(source: Source, *, since: int, now: datetime) -> dict[str, Any]:
     days, by_days = due_days(book.business_calendar, book.time_zone, source.grace_days, now=now)
     return {
         "source": source.pk,
+        "now": now,
         "psp_account": source.psp_account_id,
         "zone": book.time_zone,
         "starts_on": source.starts_on,

@@ -75,8 +75,11 @@ _ITEMS = """
                      WHERE m.source_id = %(source)s AND m.undone_at IS NOT NULL))
    AND NOT EXISTS (SELECT 1 FROM reconciliation_match m WHERE m.item_id = i.id AND m.undone_at IS NULL)
 """
-# A transfer's reversal is known to us by the operation that asked for it, everything else by the PSP's id of it.
-_KEY = "CASE l.flow WHEN 'transfer_reversal' THEN l.own_reference ELSE l.reference END"
+# A transfer's reversal is known to us by the operation that asked for it; a transfer of our bank by the end-to-end id
+# that we gave it, which a bank may write in capitals; everything else by the other side's id of it.
+_KEY = """CASE WHEN l.flow = 'transfer_reversal' THEN l.own_reference
+            WHEN l.flow IN ('debit', 'return') THEN lower(replace(l.own_reference, '_', '-'))
+            ELSE l.reference END"""
 
 # Nearly everything: one line and one item of the same object, currency and amount. Read from the tables as they are,
 # so that of a million lines only the few that are left are ever copied.
@@ -134,13 +137,13 @@ SELECT %(source)s, %(run)s, 'netted', %(version)s, s.id, l.id
  ORDER BY l.id
 """
 
-# A payout that came back to the PSP before it arrived: the bank knows nothing of either.
+# A payout that came back to the PSP before it arrived, a transfer that our bank refused: its entries know of neither.
 _NEVER_ARRIVED = """
 WITH sums AS (SELECT reference, currency, min(id) AS id FROM reconciliation_open_item
-               WHERE flow = 'credit' GROUP BY 1, 2 HAVING count(*) > 1 AND sum(amount_minor) = 0)
+               WHERE flow IN ('credit', 'debit') GROUP BY 1, 2 HAVING count(*) > 1 AND sum(amount_minor) = 0)
 INSERT INTO reconciliation_match (source_id, run_id, rule, rules_version, "group", item_id)
 SELECT %(source)s, %(run)s, 'netted', %(version)s, s.id, i.id
-  FROM sums s JOIN reconciliation_open_item i ON i.flow = 'credit' AND i.reference = s.reference
+  FROM sums s JOIN reconciliation_open_item i ON i.flow IN ('credit', 'debit') AND i.reference = s.reference
                                              AND i.currency = s.currency
  ORDER BY i.id
 """

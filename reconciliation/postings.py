@@ -18,6 +18,8 @@ from django.db import connection
 
 from ledger import periods
 from ledger.ids import public_id
+from payments import bank_payouts
+from payments.bank_payouts import BankFact, Outcome
 from payments.models import MerchantBook
 from reconciliation import matching
 from reconciliation.differences import payouts
@@ -26,6 +28,7 @@ from wallet import movements
 from wallet.movements import Heading, Movement
 
 ACTOR: Final = "reconciliation"
+APPLIED: Final = (Outcome.DONE, Outcome.EXISTS)
 
 # Payouts of the PSP whose lines make their amount; those that do not are breaks.
 _PAYOUTS = Template("""
@@ -98,6 +101,17 @@ SELECT l.id, l.currency, l.booked_on, coalesce(o.gross_minor, 0) - l.gross_minor
 """
 
 
+# Transfers of ours that the bank has executed.
+_EXECUTED = """
+SELECT m.id, i.reference, -i.amount_minor, i.currency, l.booked_on, l.reference
+  FROM reconciliation_match m
+  JOIN reconciliation_statementline l ON l.id = m.line_id AND l.flow = 'debit'
+  JOIN reconciliation_item i ON i.id = m.item_id AND i.flow = 'debit' AND i.subject_kind = 'payout'
+ WHERE m.source_id = %(source)s AND m.id > %(matches_from)s AND m.undone_at IS NULL
+ ORDER BY l.id
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Booked:
     """How many journals were posted, and up to which match everything is booked."""
@@ -134,11 +148,26 @@ def book(run: ReconciliationRun, *, now: datetime) -> Booked:
             for line, currency, day, amount in cursor.fetchall():
                 heading = heading_of(source, f"line:{line}", currency, day, now=now)
                 made.append(movements.bank_credit(heading, bank=source.bank_name, amount=amount))
+            cursor.execute(_EXECUTED, parameters)
+            _executed(source, cursor.fetchall(), now=now)
     record(made, now=now)
     latest = Match.objects.filter(source=source).order_by("-id").values_list("id", flat=True).first() or 0
     run.matches_to, run.look = latest, run.look + 1
     run.save(update_fields=["matches_to", "look"])
     return Booked(len(made), latest)
+
+
+def _executed(source: Source, rows: Sequence[tuple[int, str, int, str, date, str]], *, now: datetime) -> None:
+    """Let payouts follow that our bank has executed. What contradicts what we know of one is open again."""
+    facts = [
+        BankFact(reference, amount, currency, on, bank_reference)
+        for _, reference, amount, currency, on, bank_reference in rows
+    ]
+    answers = bank_payouts.booked(source.book_id, facts, actor=ACTOR, now=now)
+    for (match_id, *_), answer in zip(rows, answers, strict=True):
+        if answer.outcome not in APPLIED:
+            note = f"{answer.outcome}: {answer.detail}"[:255]
+            Match.objects.filter(pk=match_id).update(undone_at=now, undone_by=ACTOR, note=note)
 
 
 def booked_to(source: Source) -> int:

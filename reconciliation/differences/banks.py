@@ -44,7 +44,7 @@ SELECT CASE WHEN m.id IS NOT NULL THEN 'B11' ELSE 'A04' END AS code, 'bank' AS l
        jsonb_build_object('flow', l.flow, 'object', i.reference, 'subject', i.subject_kind, 'subject_id', i.subject_id)
        AS evidence
   FROM reconciliation_open_line l
-  JOIN reconciliation_item i ON i.source_id = l.source_id AND i.flow = 'debit' AND i.reference = l.own_reference
+  JOIN reconciliation_item i ON i.source_id = l.source_id AND i.flow = 'debit' AND i.reference = l.match_key
   LEFT JOIN reconciliation_match m ON m.item_id = i.id AND m.undone_at IS NULL
  WHERE l.flow = 'debit' AND l.own_reference <> ''
 """

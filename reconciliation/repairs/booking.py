@@ -39,12 +39,16 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Booking:
-    """How a class is booked. `rule` is that of the matches; `resolves` is False for what waits in suspense."""
+    """How a class is booked. `rule` is that of the matches; `resolves` is False for what waits in suspense.
+
+    `at_psp` says that it is booked so at PSPs only.
+    """
 
     movement: Callable[[Case], Movement | None]
     rule: Match.Rule
     resolution: str
     resolves: bool = True
+    at_psp: bool = False
 
 
 def place_of(source: Source) -> str:
@@ -75,8 +79,6 @@ def _rounding(case: Case) -> Movement | None:
 
 
 def _payout(case: Case) -> Movement | None:
-    if case.source.side == Source.Side.BANK:
-        return None
     return movements.psp_payout(case.heading, psp_account=postings.psp_code(case.source), amount=-case.gross_minor)
 
 
@@ -88,9 +90,9 @@ BOOKINGS: Final = {
     "A11": Booking(_fee, Match.Rule.POSTED, "booked"),
     "B07": Booking(_fee, Match.Rule.POSTED, "booked"),
     "C03": Booking(_fee, Match.Rule.POSTED, "booked"),
-    "C01": Booking(_rounding, Match.Rule.TOLERANCE, "rounding booked"),
-    "B05": Booking(_payout, Match.Rule.POSTED, "return booked"),
-    "B13": Booking(_payout, Match.Rule.POSTED, "derived"),
+    "C01": Booking(_rounding, Match.Rule.TOLERANCE, "rounding booked", at_psp=True),
+    "B05": Booking(_payout, Match.Rule.POSTED, "return booked", at_psp=True),
+    "B13": Booking(_payout, Match.Rule.POSTED, "derived", at_psp=True),
 }
 
 

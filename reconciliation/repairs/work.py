@@ -12,8 +12,8 @@ from django.db.models import Exists, OuterRef
 
 from reconciliation import breaks
 from reconciliation.codes import CODES
-from reconciliation.models import Break, Item, Match, ReconciliationRun
-from reconciliation.repairs import asking, booking, caps, proposing
+from reconciliation.models import Break, Item, Match, ReconciliationRun, Source
+from reconciliation.repairs import asking, booking, caps, proposing, returning
 
 # At most so many breaks of a class in one go; the next round takes the rest.
 BATCH: Final = 1000
@@ -47,7 +47,10 @@ def work_off(run: ReconciliationRun, *, now: datetime) -> Repaired:
         done.identified = booking.release(run, named, now=now)
     # What was just named is matched in the next round.
     left_alone = {row.pk for row in named}
-    for code in booking.BOOKINGS:
+    assert run.source is not None
+    for code, how in booking.BOOKINGS.items():
+        if how.at_psp and run.source.side != Source.Side.PSP:
+            continue
         with transaction.atomic():
             waiting = [row for row in _unresolved(run, code) if row.transaction_id is None and row.pk not in left_alone]
             allowed, above = caps.within(run.book_id, code, run.day, _provable(run, code, waiting))
@@ -55,6 +58,10 @@ def work_off(run: ReconciliationRun, *, now: datetime) -> Repaired:
                 done.booked[code] = booking.book(run, code, allowed, now=now)
             if above:
                 done.above_cap[code] = len(above)
+    with transaction.atomic():
+        returned = returning.work(run, _unresolved(run, "B05"), now=now)
+        if returned:
+            done.booked["B05"] = done.booked.get("B05", 0) + returned
     for code, entry in CODES.items():
         if entry.automatic == "look_up":
             asked = asking.look_up(run, _unresolved(run, code), now=now)
