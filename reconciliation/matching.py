@@ -63,7 +63,7 @@ _LINES = """
                      WHERE m.source_id = %(source)s AND m.undone_at IS NOT NULL))
    AND NOT EXISTS (SELECT 1 FROM reconciliation_match m WHERE m.line_id = l.id AND m.undone_at IS NULL)
    AND NOT EXISTS (SELECT 1 FROM reconciliation_statementline n
-                    WHERE n.source_id = l.source_id AND n.key = l.key AND n.revision > l.revision)
+                    WHERE n.source_id = %(source)s AND n.key = l.key AND n.revision > 0 AND n.revision > l.revision)
 """
 _ITEMS = """
   FROM reconciliation_item i
@@ -206,14 +206,13 @@ def pair(run: ReconciliationRun, *, now: datetime) -> dict[str, int]:
     parameters = parameters_of(run, now=now)
     written = {}
     with connection.cursor() as cursor:
-        # A run reads a day's worth at once: hash joins in memory, never a look-up for each line.
-        cursor.execute("SELECT set_config('enable_nestloop', 'off', true), set_config('work_mem', '256MB', true)")
+        of_many_rows(cursor)
         cursor.execute(_CARRY_OVER, parameters)
         cursor.execute(_UNDO_REVISED, parameters)
         cursor.execute(_SINGLES, parameters)
         written["reference"] = cursor.rowcount
         open_sets(cursor, parameters)
-        cursor.execute("SELECT set_config('enable_nestloop', 'on', true)")
+        of_few_rows(cursor)
         for rule, statement in _RULES_OF_A_PSP if run.source.side == Source.Side.PSP else _RULES_OF_A_BANK:
             cursor.execute(statement, parameters)
             written[rule] = cursor.rowcount
@@ -221,6 +220,19 @@ def pair(run: ReconciliationRun, *, now: datetime) -> dict[str, int]:
                 cursor.execute(_FORGET_LINES, parameters)
                 cursor.execute(_FORGET_ITEMS, parameters)
     return written
+
+
+def of_many_rows(cursor: CursorWrapper) -> None:
+    """Plan what follows for a day's worth of rows: hash joins in memory, never a look-up for each line.
+
+    The tables have grown by that much since anybody counted them, so the planner cannot know.
+    """
+    cursor.execute("SELECT set_config('enable_nestloop', 'off', true), set_config('work_mem', '256MB', true)")
+
+
+def of_few_rows(cursor: CursorWrapper) -> None:
+    """Plan what follows as usual again."""
+    cursor.execute("SELECT set_config('enable_nestloop', 'on', true)")
 
 
 def open_sets(cursor: CursorWrapper, parameters: dict[str, Any]) -> None:

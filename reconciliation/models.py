@@ -191,6 +191,7 @@ class StatementLine(models.Model):
         indexes = [
             models.Index("source", "batch", condition=~Q(batch=""), name="line_by_batch"),
             models.Index("source", "reference", condition=~Q(reference=""), name="line_by_reference"),
+            models.Index("source", "key", condition=Q(revision__gt=0), name="line_revised"),
         ]
 
     def __str__(self) -> str:

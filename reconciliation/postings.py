@@ -134,8 +134,11 @@ def book(run: ReconciliationRun, *, now: datetime) -> Booked:
         if source.side == Source.Side.PSP:
             cursor.execute(_PAYOUTS, parameters)
             cursor.execute(_FORGET, parameters)
+            matching.of_many_rows(cursor)
             cursor.execute(_FEES, parameters)
-            for currency, day, amount in cursor.fetchall():
+            fees = cursor.fetchall()
+            matching.of_few_rows(cursor)
+            for currency, day, amount in fees:
                 subject = f"{public_id('rec', run.public_id)}:{run.look}:{currency}:{day}"
                 heading = heading_of(source, subject, currency, day, now=now)
                 made.append(movements.psp_fee(heading, psp_account=psp_code(source), amount=int(amount)))
