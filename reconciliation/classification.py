@@ -107,8 +107,13 @@ def classify(run: ReconciliationRun, *, now: datetime) -> Classified:
 
 
 def _own_codes() -> list[str]:
-    """Return the codes that these questions answer: B08, B09, B10 and D belong to others, which end them."""
-    return [code for code in CODES if code[0] in "ABC" and code not in {"B08", "B09", "B10"}]
+    """Return the codes that end when these questions do not find them any more.
+
+    B08, B09, B10 and D are asked by others. What is seen once, with the match it is about (a fee, another payee, a closed
+    period), is ended by a person or a repair.
+    """
+    others = {"B08", "B09", "B10", "A10", "A22", "B12"}
+    return [code for code in CODES if code[0] in "ABC" and code not in others]
 
 
 def _days(run: ReconciliationRun) -> dict[str, Any]:

@@ -196,3 +196,16 @@ def test_a_charge_that_failed_afterwards_leaves_us_ahead(desk: Desk) -> None:
     desk.line(flow="charge", category="charge_failure", gross_minor=-1000, reference=line.reference)
     desk.run()
     assert desk.codes() == ["A07"]
+
+
+def test_a_fee_beyond_the_contract_is_seen_and_stays(desk: Desk) -> None:
+    desk.source.fee_schedule = {"EUR": {"basis_points": 100, "fixed_minor": 5}}
+    desk.source.save()
+    sold(desk, 1000)
+    (line,) = desk.true_statement()
+    desk.run()
+    assert desk.codes() == ["A10"]
+    found = Break.objects.get()
+    assert found.amount_minor == 15 - line.fee_minor
+    desk.run(desk.today + timedelta(days=1))
+    assert desk.codes() == ["A10"]
