@@ -109,7 +109,7 @@ def classify(run: ReconciliationRun, *, now: datetime) -> Classified:
 def _own_codes() -> list[str]:
     """Return the codes that end when these questions do not find them any more.
 
-    B08, B09, B10 and D are asked by others. What is seen once, with the match it is about (a fee, another payee, a closed
+    B08, B09, B10 and D are asked by others. What is seen once, with the match it is about (a fee, a payee, a closed
     period), is ended by a person or a repair.
     """
     others = {"B08", "B09", "B10", "A10", "A22", "B12"}
