@@ -132,14 +132,27 @@ class Bank:
             known = self.store.row("SELECT answer FROM files WHERE iban = ? AND message = ?", owner, order.message)
             if known is not None:
                 return str(known["answer"])
-            fault = order.fault()
+            fault, count = order.fault(), len(list(order.transfers()))
             if not fault:
                 transfers.execute(self.store, order, now=now)
-            row = self.store.row("SELECT count(*) AS many FROM files")
-            number = f"{day_of(now)}-{(row['many'] if row else 0) + 1}"
-            answer = status_report.report(order, number=number, now=now, fault=fault)
-            self.store.insert("files", iban=owner, message=order.message, received_at=now, answer=answer)
+            answer = self._report(order.message, owner, count, now, fault=fault)
+            self.store.insert(
+                "files", iban=owner, message=order.message, received_at=now, count=count, fault=fault, answer=answer
+            )
         return answer
+
+    def report(self, message: str) -> str:
+        """Answer the status report of a file as it would be written now. Raises `LookupError`."""
+        self.settle()
+        file = self.store.row("SELECT * FROM files WHERE message = ? ORDER BY received_at DESC LIMIT 1", message)
+        if file is None:
+            raise LookupError(f"no file is called {message}")
+        return self._report(message, file["iban"], file["count"], self.clock(), fault=file["fault"])
+
+    def _report(self, message: str, owner: str, count: int, now: float, *, fault: str) -> str:
+        told = self.store.rows("SELECT * FROM transfers WHERE message = ? ORDER BY id", message)
+        number = f"{owner[-6:]}-{now:.0f}"
+        return status_report.report(message, told, count=count, number=number, now=now, fault=fault)
 
     def give_back(self, end_to_end: str, reason: str) -> bool:
         """Let the other bank return a transfer now; say whether it was booked."""

@@ -93,6 +93,12 @@ class Control:
         """`POST /_sandbox/bank/orders`: a pain.001 file; answers pain.002."""
         return web.Response(body=self.bank.order(await request.read()).encode(), content_type="application/xml")
 
+    async def report(self, request: web.Request) -> web.Response:
+        """`GET /_sandbox/bank/orders/{message}`: the status report of a file by now."""
+        return web.Response(
+            body=self.bank.report(request.match_info["message"]).encode(), content_type="application/xml"
+        )
+
     async def give_back(self, request: web.Request) -> Json:
         """`POST /_sandbox/bank/transfers/{end_to_end}/return`: {"reason": "AC04"}."""
         given = await _object(request)
@@ -167,6 +173,7 @@ def add_routes(router: web.UrlDispatcher, bank: Bank) -> None:
         ("POST", "entries", control.enter),
         ("POST", "lines/{reference}/reverse", control.reverse),
         ("POST", "orders", control.order),
+        ("GET", "orders/{message}", control.report),
         ("POST", "transfers/{end_to_end}/return", control.give_back),
         ("GET", "discrepancies", control.list_rules),
         ("POST", "discrepancies", control.add_rule),

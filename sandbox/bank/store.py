@@ -32,7 +32,8 @@ CREATE TABLE IF NOT EXISTS lines (
 CREATE INDEX IF NOT EXISTS lines_by_day ON lines (iban, booked_on, id);
 CREATE TABLE IF NOT EXISTS credits (source TEXT PRIMARY KEY, iban TEXT NOT NULL, amount INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS files (
-    iban TEXT NOT NULL, message TEXT NOT NULL, received_at REAL NOT NULL, answer TEXT NOT NULL,
+    iban TEXT NOT NULL, message TEXT NOT NULL, received_at REAL NOT NULL, count INTEGER NOT NULL, fault TEXT NOT NULL,
+    answer TEXT NOT NULL,
     PRIMARY KEY (iban, message)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS transfers (

@@ -15,12 +15,12 @@ RETURNS_AFTER_SECONDS: Final = float(DAY_SECONDS)
 BOOKED, REJECTED, WAITING, RETURNED_STATE = "booked", "rejected", "waiting", "returned"
 
 
-def execute(store: Store, order: Order, *, now: float) -> list[tuple[Payment, list[Transfer]]]:
-    """Execute the payments of a file that as a whole is right; what cannot be is told in its `reason`.
+def execute(store: Store, order: Order, *, now: float) -> None:
+    """Execute the payments of a file that as a whole is right; what becomes of each transfer stands in its row.
 
     A payment for a later day is checked now and booked then.
     """
-    done, seen = [], set[str]()
+    seen = set[str]()
     for payment in order.payments:
         account = store.row("SELECT * FROM accounts WHERE iban = ?", payment.iban)
         good: list[Transfer] = []
@@ -41,20 +41,15 @@ def execute(store: Store, order: Order, *, now: float) -> list[tuple[Payment, li
             days = (payment.execute_on.toordinal() - 719_163) * DAY_SECONDS  # since the beginning of 1970
             postpone(store, "payment", float(days), given)
         else:
-            poor = carry_out(store, given, now=now)
-            for transfer in good:
-                transfer.reason = "AM04" if transfer.end_to_end in poor else ""
-        done.append((payment, payment.transfers))
-    return done
+            carry_out(store, given, now=now)
 
 
-def carry_out(store: Store, given: dict[str, Any], *, now: float) -> list[str]:
-    """Book the transfers of a payment; answer the end-to-end ids for which there was no money."""
-    iban, poor, booked = given["iban"], list[str](), list[dict[str, Any]]()
+def carry_out(store: Store, given: dict[str, Any], *, now: float) -> None:
+    """Book the transfers of a payment as far as there is money."""
+    iban, booked = given["iban"], list[dict[str, Any]]()
     for transfer in given["transfers"]:
         left = books.balance(store, books.customer(iban)) - sum(one["amount"] for one in booked)
         if transfer["amount"] > left:
-            poor.append(transfer["end_to_end"])
             _set(store, given["message"], transfer["end_to_end"], REJECTED, "AM04")
             continue
         if not given["as_batch"]:
@@ -73,7 +68,6 @@ def carry_out(store: Store, given: dict[str, Any], *, now: float) -> list[str]:
             batch=given["batch"], text=f"{len(booked)} TRANSFERS",
         )  # fmt: skip
         write(store, movement, now=now)
-    return poor
 
 
 def give_back(store: Store, message: str, end_to_end: str, reason: str, *, now: float) -> bool:

@@ -184,10 +184,14 @@ def test_a_batch_is_one_line_with_its_name(bank: Bank, iban: str) -> None:
 def test_a_transfer_of_a_later_day_is_booked_on_it(bank: Bank, iban: str, clock: Clock) -> None:
     bank.order(order(iban, ("a", "1.00", SELLER), on="2026-11-18"))
     assert states(bank)["a"] == ("waiting", "")
+    assert "<TxSts>ACSP</TxSts>" in bank.report("bfl-1")
     assert len(read(bank, iban)) == 1
     clock.now += 2 * DAY
     assert told(read(bank, iban, date(2026, 11, 18))) == [("debit", -100)]
     assert states(bank)["a"] == ("booked", "")
+    assert "<TxSts>ACSC</TxSts>" in bank.report("bfl-1")
+    with pytest.raises(LookupError):
+        bank.report("bfl-2")
 
 
 def test_a_transfer_to_a_closed_account_comes_back_a_day_later(bank: Bank, iban: str, clock: Clock) -> None:
