@@ -9,7 +9,7 @@ import contextlib
 import io
 import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,43 +55,72 @@ class Comparison:
         return self.psp_agrees and not self.violations and not any(row.difference for row in self.trial_balance)
 
 
-def compare(book_id: int, psp_books: Mapping[str, Any]) -> Comparison:
-    """Compare a book with the books of its PSP account."""
+def compare(
+    book_id: int, psp_books: Mapping[str, Any], *, also: Sequence[tuple[int, Mapping[str, Any]]] = ()
+) -> Comparison:
+    """Compare a book with the books of its PSP account; `also` are other books with those of theirs.
+
+    Sums are those of the first book, counts and differences of all.
+    """
     from ledger import balances  # a replay imports this before Django is set up
 
-    accounts = balances.trial_balance(book_id)
     turnover: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-    clearing: Sums = defaultdict(int)
-    for account in accounts:
+    for account in balances.trial_balance(book_id):
         turnover[account.currency][0] += account.debits
         turnover[account.currency][1] += account.credits
-        if account.code.startswith("psp:") and ":clearing:" in account.code:
-            clearing[account.currency] += account.debits - account.credits
-    at_the_psp = agreement.held_at_the_psp(psp_books)
-    found = {
-        "charges": agreement.of_charges(book_id, psp_books["charges"]),
-        "refunds": agreement.of_refunds(book_id, psp_books["refunds"]),
-        "disputes": agreement.of_disputes(book_id, psp_books["disputes"]),
-        "transfers": agreement.of_transfers(book_id, psp_books["transfers"]),
-        "payouts": agreement.of_payouts(book_id, psp_books["payouts"]),
-    }
-    differences = [difference for _, several in found.values() for difference in several]
-    differences += agreement.of_connected(accounts, psp_books["connected"])
-    for currency in sorted(set(clearing) | set(at_the_psp)):
-        if clearing[currency] != at_the_psp[currency]:
-            differences.append(
-                f"{currency}: our clearing balance is {clearing[currency]} minor units, "
-                f"the PSP holds {at_the_psp[currency]}"
-            )
-    differences += [f"the PSP's own books: {wrong}" for wrong in psp_books["wrong"]]
+    first = _Compared.of(book_id, psp_books)
+    counts, differences = dict(first.counts), list(first.differences)
+    for other in (_Compared.of(*one) for one in also):
+        differences += other.differences
+        for kind, count in other.counts.items():
+            counts[kind] += count
     return Comparison(
         trial_balance=tuple(TrialBalance(name, *sums) for name, sums in sorted(turnover.items())),
         violations=tuple(_violations()),
-        clearing=_without_zero(clearing),
-        at_the_psp=_without_zero(at_the_psp),
-        counts={kind: count for kind, (count, _) in found.items()},
+        clearing=_without_zero(first.clearing),
+        at_the_psp=_without_zero(first.at_the_psp),
+        counts=counts,
         differences=tuple(differences),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """One book beside the books of its PSP account."""
+
+    clearing: Sums
+    at_the_psp: Sums
+    counts: Sums
+    differences: list[str]
+
+    @classmethod
+    def of(cls, book_id: int, psp_books: Mapping[str, Any]) -> "_Compared":
+        """Compare object by object, then sum by sum."""
+        from ledger import balances  # late, as above
+
+        accounts = balances.trial_balance(book_id)
+        clearing: Sums = defaultdict(int)
+        for account in accounts:
+            if account.code.startswith("psp:") and ":clearing:" in account.code:
+                clearing[account.currency] += account.debits - account.credits
+        at_the_psp = agreement.held_at_the_psp(psp_books)
+        found = {
+            "charges": agreement.of_charges(book_id, psp_books["charges"]),
+            "refunds": agreement.of_refunds(book_id, psp_books["refunds"]),
+            "disputes": agreement.of_disputes(book_id, psp_books["disputes"]),
+            "transfers": agreement.of_transfers(book_id, psp_books["transfers"]),
+            "payouts": agreement.of_payouts(book_id, psp_books["payouts"]),
+        }
+        differences = [difference for _, several in found.values() for difference in several]
+        differences += agreement.of_connected(accounts, psp_books["connected"])
+        differences += [
+            f"{currency}: our clearing balance is {clearing[currency]} minor units, "
+            f"the PSP holds {at_the_psp[currency]}"
+            for currency in sorted(set(clearing) | set(at_the_psp))
+            if clearing[currency] != at_the_psp[currency]
+        ]
+        differences += [f"the PSP's own books: {wrong}" for wrong in psp_books["wrong"]]
+        return cls(clearing, at_the_psp, {kind: count for kind, (count, _) in found.items()}, differences)
 
 
 def _violations() -> list[str]:

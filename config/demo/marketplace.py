@@ -24,6 +24,7 @@ class Marketplace:
     api_key: str
     shopper: Shopper
     psp: PspDesk
+    addresses: Mapping[str, str]
 
 
 def open_marketplace(
@@ -33,8 +34,9 @@ def open_marketplace(
     country: str,
     currency: str,
     over: Callable[[], bool] = lambda: False,
+    payout_mode: str = "psp",
 ) -> Marketplace:
-    """Make a merchant whose money goes through a fresh account of the sandbox PSP."""
+    """Make a merchant with a fresh account of the sandbox PSP; `payout_mode` says if that or a bank pays sellers."""
     from ledger.ids import public_id
     from ledger.models import Mode
     from payments.merchants import FeeTerms, MerchantDetails, create_merchant
@@ -47,9 +49,9 @@ def open_marketplace(
     shopper.call(
         "PUT",
         f"/merchants/{merchant}/psp-accounts/stripe",
-        body={"api_key": psp.secret_key, "base_url": addresses["sandbox_psp"]},
+        body={"api_key": psp.secret_key, "base_url": addresses["sandbox_psp"], "payout_mode": payout_mode},
     )
-    return Marketplace(name, merchant, made.book.pk, made.key.key, shopper, psp)
+    return Marketplace(name, merchant, made.book.pk, made.key.key, shopper, psp, addresses)
 
 
 def add_seller(shopper: Shopper, external_id: str, name: str, **more: Any) -> str:

@@ -6,10 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from django.core.management import CommandError
 from django.db import connection
 
 from config import seam
 from config.demo import exchange_rates
+from config.demo.bank import BankRefusal
 from config.demo.browser import PageLacks
 from config.demo.comparison import Comparison, compare
 from config.demo.marketplace import Marketplace, add_seller, open_marketplace
@@ -18,11 +20,14 @@ from config.demo.shopper import ApiRefusal, Json, TakesTooLong
 from config.demo.stage import Scene, Stage, Told, Unexpected
 from config.demo.story import FIRST, SCENES, SELLERS
 from config.demo.telling import Bar, Teller
+from ledger.errors import LedgerError
 from ledger.money import Money, format_minor
 
 type Wallets = dict[str, list[Json]]
 
-_FAILURES = (Unexpected, TakesTooLong, ApiRefusal, PageLacks, SandboxRefusal, OSError)
+_FAILURES = (
+    Unexpected, TakesTooLong, ApiRefusal, PageLacks, SandboxRefusal, BankRefusal, CommandError, LedgerError, OSError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +121,8 @@ def perform(addresses: Mapping[str, str], teller: Teller, *, over: Callable[[], 
     payments = [(name, market.shopper.get(f"/payments/{payment}")) for payment, name in in_order]
     back_and_out = {kind: list(market.shopper.pages(f"/{kind}")) for kind in ("refunds", "disputes", "payouts")}
     wallets = {name: market.shopper.get(f"/sellers/{seller}/wallets")["data"] for name, seller in stage.sellers.items()}
-    comparison = compare(market.book_id, market.psp.books())
+    others = [(other.book_id, other.psp.books()) for other in stage.markets]
+    comparison = compare(market.book_id, market.psp.books(), also=others)
     connection.close()
     return Performance(stage, scenes, payments, back_and_out, wallets, comparison)
 
@@ -151,6 +157,7 @@ def _play(scene: Scene, stage: Stage, teller: Teller, bar: Bar) -> Played:
             teller.bad(scene.name, str(error))
         return Played(scene.name, None, str(error) or type(error).__name__)
     finally:
+        connection.close()  # of this thread, if the scene needed one
         bar.advance()
     teller.good(scene.name, told.sentence)
     return Played(scene.name, told)

@@ -42,12 +42,16 @@ class Scene:
 
 @dataclass(slots=True)
 class Stage:
-    """What a scene plays with. `payments` gathers the ids of every payment that was made, with the scene's name."""
+    """What a scene plays with. `payments` gathers the ids of every payment that was made, with the scene's name.
+
+    `markets` are those that scenes opened beside it: their books are compared in the end, too.
+    """
 
     market: Marketplace
     sellers: Mapping[str, str]
     over: Callable[[], bool]
     payments: dict[str, str] = field(default_factory=dict)
+    markets: list[Marketplace] = field(default_factory=list)
     run: str = field(default_factory=lambda: secrets.token_hex(3))
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -83,6 +87,11 @@ class Stage:
         """Remember a payment."""
         with self._lock:
             self.payments[payment["id"]] = name
+
+    def opened(self, market: Marketplace) -> None:
+        """Remember a marketplace that a scene opened for itself."""
+        with self._lock:
+            self.markets.append(market)
 
     def settled(self, payment: str, status: str) -> Json:
         """Wait until a payment is as the story says. Raises `Unexpected` as soon as it is final and is not."""

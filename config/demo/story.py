@@ -8,16 +8,24 @@ are played at the same time. A scene more is one more module of `config/demo/sce
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from config.demo.scenes import abroad, money_back, money_out, paying
+from config.demo.scenes import abroad, bank_file, money_back, money_out, paying
 from config.demo.stage import Scene, Stage
 
 FIRST: Final[Scene] = money_out.FIRST
-SCENES: Final[Sequence[Scene]] = (FIRST, *paying.SCENES, *money_back.SCENES, *money_out.SCENES, *abroad.SCENES)
+SCENES: Final[Sequence[Scene]] = (
+    FIRST,
+    *paying.SCENES,
+    *money_back.SCENES,
+    *money_out.SCENES,
+    *abroad.SCENES,
+    *bank_file.SCENES,
+)
 SELLERS: Final[Mapping[str, Mapping[str, Any]]] = {
     **paying.SELLERS,
     **money_back.SELLERS,
     **money_out.SELLERS,
     **abroad.SELLERS,
+    **bank_file.SELLERS,
 }
 
 

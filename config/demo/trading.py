@@ -48,11 +48,11 @@ def lines(stage: Stage, seller: str, currency: str = "EUR") -> list[Json]:
     return list(stage.shopper.get(f"/wallets/{own}/transactions", limit=100)["data"])
 
 
-def make_payable(stage: Stage, say: Say, seller: str) -> None:
+def make_payable(stage: Stage, say: Say, seller: str, *, iban: str = IBAN) -> None:
     """Record that a seller was verified, and set its bank account by a signed request."""
     own = stage.sellers[seller]
     stage.shopper.post(f"/sellers/{own}/kyc", {"status": "verified", "reference": f"check-{stage.run}"})
-    details = {"type": "iban", "iban": IBAN, "account_holder": seller, "currency": "EUR"}
+    details = {"type": "iban", "iban": iban, "account_holder": seller, "currency": "EUR"}
     account = stage.shopper.put_signed(f"/sellers/{own}/payout-destination", details)
     say(f"{seller} is verified; its bank account {account['account']} was set by a signed request")
 
