@@ -22,7 +22,9 @@ def approve(proposal: str) -> None:
     from wallet import proposals
     from wallet.models import Proposal
 
-    row = Proposal.objects.get(public_id=parse_public_id("prp", proposal))
+    own = parse_public_id("prp", proposal)
+    assert own is not None, "the API answers with its public id"
+    row = Proposal.objects.get(public_id=own)
     proposals.approve(row.pk, checker=CHECKER, note="the opening balance of the bank account", now=seam.now())
 
 

@@ -121,8 +121,8 @@ def perform(addresses: Mapping[str, str], teller: Teller, *, over: Callable[[], 
     payments = [(name, market.shopper.get(f"/payments/{payment}")) for payment, name in in_order]
     back_and_out = {kind: list(market.shopper.pages(f"/{kind}")) for kind in ("refunds", "disputes", "payouts")}
     wallets = {name: market.shopper.get(f"/sellers/{seller}/wallets")["data"] for name, seller in stage.sellers.items()}
-    others = [(other.book_id, other.psp.books()) for other in stage.markets]
-    comparison = compare(market.book_id, market.psp.books(), also=others)
+    beside = [(other.book_id, other.psp.books()) for other in stage.markets]
+    comparison = compare(market.book_id, market.psp.books(), also=beside)
     connection.close()
     return Performance(stage, scenes, payments, back_and_out, wallets, comparison)
 
