@@ -3,6 +3,9 @@
 from django.urls import URLPattern, URLResolver, include, path
 
 from payments.api import notifications, operations, reading
+from reconciliation.metrics import Reconciliation
+
+operations.register(Reconciliation())
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include("payments.api.urls")),

@@ -9,10 +9,11 @@ class ReconciliationConfig(AppConfig):
     name = "reconciliation"
 
     def ready(self) -> None:
-        """Register the night of every book, in its own time zone, and the runs that a file asks for."""
+        """Register the night of every book, in its own time zone, the runs that a file asks for, and the watch."""
         from payments import runs, upkeep
-        from reconciliation import night
+        from reconciliation import night, watch
 
         runs.register(night.NIGHTLY, night.every_night, time(3, 30), zone="", per_book=True)
         runs.register(night.ASKED_FOR, night.when_asked, None, per_book=True)
         upkeep.register("reconciliation", night.take_up)
+        upkeep.register("watch", watch.look)

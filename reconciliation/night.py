@@ -17,7 +17,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
 import structlog
@@ -26,7 +26,7 @@ from django.db import OperationalError, connection, transaction
 from config import seam
 from ledger.ids import parse_public_id, public_id
 from ledger.invariants import Violation
-from payments import outbox, runs
+from payments import discovery, outbox, runs
 from payments.errors import NotFound
 from payments.models import PspAccount, Run
 from payments.outbox import Fact
@@ -149,6 +149,7 @@ def _reconcile(run_id: int, *, now: datetime, within: timedelta = timedelta(0)) 
             night = _Night(run, now, integrity.look(now=now, within=within))
         else:
             night = _Night(run, now)
+            _ask_what_changed(run.source, run.day, now=now)
             for fetch in fetchers:
                 fetch(run.source, run.day, now)
         night.look_and_repair()
@@ -162,6 +163,13 @@ def _reconcile(run_id: int, *, now: datetime, within: timedelta = timedelta(0)) 
             state=State.FAILED, error=f"{type(error).__name__}: {error}"[:500]
         )
         raise
+
+
+def _ask_what_changed(source: Source, day: date, *, now: datetime) -> None:
+    """Have the PSP's own list of changes looked through since the day began: notifications may have been lost."""
+    if source.psp_account_id is not None:
+        began = datetime.combine(day, time.min, tzinfo=sources.time_zone_of(source.book_id))
+        discovery.ask(source.psp_account_id, since=began.astimezone(UTC), now=now)
 
 
 def _finished_later(run_id: int) -> ReconciliationRun | None:

@@ -116,6 +116,9 @@ _registry = CollectorRegistry(auto_describe=False)
 for _collector in (_Queues(), ProcessCollector(registry=None), PlatformCollector(registry=None)):
     _registry.register(_collector)
 
+# An app above adds its own figures.
+register = _registry.register
+
 
 def _broker() -> str:
     """Ask the broker for a sign of life."""
