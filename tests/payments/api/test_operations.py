@@ -18,6 +18,7 @@ from django.test import Client
 from payments import merchants, queues
 from payments.api import authentication, intake, payment_lookup
 from payments.models import PspOperation
+from reconciliation import metrics
 from tests.payments.api.conftest import Api, problem
 
 AWAY = OperationalError("the server closed the connection")
@@ -45,6 +46,7 @@ def test_readiness_tells_the_lag_of_every_queue(browser: Client, db: None, setti
         "expiries",
         "releases",
         "reserves",
+        "looks",
         "conversions",
         "runs",
     }
@@ -58,7 +60,10 @@ def test_without_the_broker_it_is_degraded_and_serves(browser: Client, db: None,
 
 def test_without_the_database_it_is_down(browser: Client, settings: Any) -> None:
     settings.DOORBELLS = False
-    with mock.patch.object(queues, "lags", side_effect=AWAY):
+    with (
+        mock.patch.object(queues, "lags", side_effect=AWAY),
+        mock.patch.object(metrics.connection, "cursor", side_effect=AWAY),
+    ):
         assert browser.get("/readyz").status_code == 503
         assert b"florin_database_up 0.0" in browser.get("/metrics").content
 
