@@ -227,7 +227,9 @@ class _Reading:
 
     def _statement(self, draft: Draft) -> Statement:
         """Prove a statement by what it says about itself."""
-        first_day, last_day = first_and_last(draft.lines, *draft.days, draft.closing_day())
+        # The closing balance says the day; the end of the period may be the beginning of the day after.
+        begins = draft.days[0] or min((line.booked_on for line in draft.lines), default=None)
+        first_day, last_day = first_and_last(draft.lines, begins, draft.closing_day() or draft.days[1])
         check_day(self.findings, last_day, self.source, line=draft.line)
         if not draft.account:
             check_account(self.findings, "", self.source, line=draft.line, column="Acct")

@@ -202,6 +202,12 @@ def test_the_statement_of_another_account_refuses() -> None:
     assert read(Camt(), camt(account="DE89 3704 0044 0532 0130 00"))
 
 
+def test_the_day_of_a_statement_is_that_of_its_closing_balance() -> None:
+    period = "<FrToDt><FrDtTm>2026-11-20T00:00:00</FrDtTm><ToDtTm>2026-11-21T00:00:00</ToDtTm></FrToDt>"
+    (statement,) = read(Camt(), camt(entry("5.00"), closing="105.00", summary=period))
+    assert (statement.first_day, statement.last_day) == (DAY, DAY)
+
+
 def test_the_statement_of_a_day_to_come_refuses() -> None:
     late = balance("OPBD", "1.00") + balance("CLBD", "1.00", day=date(2026, 11, 23))
     assert errors_of(Camt(), camt(balances=late)) == [("future_date", "")]
