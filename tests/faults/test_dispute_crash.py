@@ -6,13 +6,14 @@ have what is theirs; our books equal the PSP's.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from config import seam
 from ledger.ids import public_id
-from payments import evidence, executor, invariants
+from payments import discovery, evidence, executor, invariants
 from payments.evidence import Document
 from payments.models import Charge, Dispute, DisputeEvidence, DisputePart, PaymentEvent
 from tests.faults.crashes import Boundaries, campaign, observed, stories
@@ -26,11 +27,12 @@ _PLANS: dict[str, tuple[str, bool, str, int]] = {
     "won": ("won", False, "single", 2),
     "lost": ("lost", False, "per_order", 2),
     "answered and lost": ("lost", True, "single", 4),
+    "found and lost": ("lost", False, "single", 4),
 }
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", stories(_PLANS, "won", "answered and lost"))
+@pytest.mark.parametrize("name", stories(_PLANS, "won", "answered and lost", "found and lost"))
 def test_a_crash_at_a_boundary_of_a_dispute_costs_nothing(shop: Shop, record_property: Any, name: str) -> None:
     ends, is_answered, mode, calls = _PLANS[name]
     played: list[_Story] = []
@@ -39,7 +41,7 @@ def test_a_crash_at_a_boundary_of_a_dispute_costs_nothing(shop: Shop, record_pro
         shop.reset_time()
         event = shop.buy(2000, 500, charge_mode=mode)
         shop.settle_down()
-        story = _Story(shop, event, ends, is_answered=is_answered)
+        story = _Story(shop, event, ends, is_answered=is_answered, is_found=name.startswith("found"))
         played.append(story)
         observed(boundaries, story.play)
         story.end()
@@ -57,10 +59,10 @@ def test_a_crash_at_a_boundary_of_a_dispute_costs_nothing(shop: Shop, record_pro
 
 
 class _Story:
-    """One dispute: opened, answered when that is wanted, and decided."""
+    """One dispute: opened, answered when that is wanted, and decided. Told by notifications, or found without any."""
 
-    def __init__(self, shop: Shop, event: PaymentEvent, ends: str, *, is_answered: bool) -> None:
-        self.shop, self.ends, self.is_answered = shop, ends, is_answered
+    def __init__(self, shop: Shop, event: PaymentEvent, ends: str, *, is_answered: bool, is_found: bool) -> None:
+        self.shop, self.ends, self.is_answered, self.is_found = shop, ends, is_answered, is_found
         charge = Charge.objects.filter(event=event).order_by("id")[0]
         self.psp_id = str(shop.psp.control("disputes", payment_intent=charge.psp_id)["id"])
         self.is_closed = False
@@ -76,21 +78,28 @@ class _Story:
 
     def end(self) -> None:
         """Let a new process go on: the PSP repeats what was not taken, the merchant what was not answered."""
-        self.shop.deliver()
+        self._learn()
         self.shop.settle_down()
         if self.is_answered:
             self._answer()
             self.shop.settle_down()
         if self.ends in ("won", "lost"):
             self._close()
-            self.shop.deliver()
+            self._learn()
             self.shop.settle_down()
         row = Dispute.objects.get(psp_id=self.psp_id)
         assert row.status == self.ends, (public_id("dsp", row.public_id), row.status, self.shop.waiting())
         assert row.evidence_status == (Dispute.Evidence.SUBMITTED if self.is_answered else Dispute.Evidence.NONE)
 
+    def _learn(self) -> None:
+        if self.is_found:
+            an_hour_ago = seam.now() - timedelta(hours=1)
+            discovery.ask(self.shop.tenant.psp_account.pk, since=an_hour_ago, now=seam.now())
+        else:
+            self.shop.deliver()
+
     def _hear(self) -> None:
-        self.shop.deliver()
+        self._learn()
         while executor.execute():
             pass
 
