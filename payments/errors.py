@@ -339,6 +339,13 @@ CATALOGUE: Final[dict[str, Listed]] = {
     "payout_below_minimum": Listed(
         422, "The amount is below the seller's minimum", "Pay out more, or lower `payout_schedule.minimum`."
     ),
+    # Reconciliation
+    "settlement_file_refused": Listed(
+        422,
+        "The settlement file is not believed",
+        "Nothing of it was kept. `errors` names each row; docs/reference/settlement-files.md explains the codes.",
+    ),
+    "source_exists": Listed(409, "A source with this name exists", "Use it, or choose another name."),
     # PSP notifications
     "notification_rejected": Listed(
         400, "The notification was not accepted", "Its signature, age or form is wrong; nothing was stored."

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import fnmatch
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
+from time import monotonic, sleep
 from typing import Any, BinaryIO, Final, cast
 from urllib.parse import urlsplit
 
@@ -27,7 +27,7 @@ from config import seam
 from payments import breaker, psp_budget
 from payments.psp.base import Outcome, Result
 from payments.psp_calls import adapter_of
-from reconciliation import ingest
+from reconciliation import ingest, sources
 from reconciliation.formats import stripe_api
 from reconciliation.ingest import MAX_FILE_BYTES, Received
 from reconciliation.models import SettlementFile, Source
@@ -35,6 +35,8 @@ from reconciliation.models import SettlementFile, Source
 log = structlog.get_logger(__name__)
 
 FETCHED: Final = "fetch"
+# Adapters that can list the lines of our balance.
+FETCHES: Final = frozenset({"stripe"})
 MAX_PAGES: Final = 10_000
 MAX_TRIES: Final = 5
 MAX_WAIT_SECONDS: Final = 300
@@ -48,6 +50,25 @@ _CHUNK: Final = 1024 * 1024
 
 class FetchFailed(Exception):
     """Nothing was fetched, and nothing kept; a later try begins anew."""
+
+
+def fetch_day(source: Source, day: date, now: datetime) -> list[Received]:
+    """Bring the statements of a source for a day: from its location if it has one, else from the PSP's API.
+
+    A PSP that does not answer raises `FetchFailed`, so that the night is tried again. A place that cannot be read does
+    not: what is missing then is what the run tells.
+    """
+    if source.location:
+        try:
+            return fetch_location(source, now=now)
+        except FetchFailed as failure:
+            log.error("location_not_fetched", source=source.code, error=str(failure))
+            return []
+    if source.psp_account is None or source.psp_account.adapter not in FETCHES:
+        return []
+    zone = sources.time_zone_of(source.book_id)
+    since, until = (datetime.combine(one, time.min, zone) for one in (day, day + timedelta(days=1)))
+    return [fetch_psp(source, since=since, until=until, now=now)]
 
 
 def fetch_psp(source: Source, *, since: datetime, until: datetime, now: datetime) -> Received:
@@ -132,16 +153,16 @@ def _page(account_id: int, ask: Callable[[], Result], *, now: datetime) -> Resul
         if result.outcome == Outcome.DECLINED or attempt + 1 == MAX_TRIES:
             error = result.error
             raise FetchFailed(f"{error.code}: {error.message}" if error else str(result.outcome))
-        time.sleep(2**attempt / 4)
+        sleep(2**attempt / 4)
     raise AssertionError("the last try returns or raises")
 
 
 def _wait_for_budget(account_id: int) -> None:
-    end = time.monotonic() + MAX_WAIT_SECONDS
+    end = monotonic() + MAX_WAIT_SECONDS
     while not psp_budget.take_poll(account_id):
-        if time.monotonic() > end:
+        if monotonic() > end:
             raise FetchFailed("the account had no call left, or its circuit breaker stayed open")
-        time.sleep(0.1)
+        sleep(0.1)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from ledger.ids import public_id
 from ledger.money import format_minor
 from payments.representations import Object, timestamp
 from reconciliation.codes import CODES
-from reconciliation.models import Break, BreakEvent, Identity, ReconciliationRun
+from reconciliation.models import Break, BreakEvent, Identity, ReconciliationRun, SettlementFile
 
 # What a run counts for itself and nobody else reads.
 _INNER: Final = frozenset({"closing", "published"})
@@ -37,6 +37,27 @@ def run(row: ReconciliationRun, identities: Iterable[Identity]) -> Object:
         "error": row.error or None,
         "started_at": None if row.started_at is None else timestamp(row.started_at),
         "finished_at": None if row.finished_at is None else timestamp(row.finished_at),
+    }
+
+
+def settlement_file(row: SettlementFile) -> Object:
+    """Show a file that was received; `row.source` must be loaded."""
+    return {
+        "id": public_id("stf", row.public_id),
+        "object": "settlement_file",
+        "source": row.source.code,
+        "format": row.format,
+        "name": row.name,
+        "sha256": bytes(row.sha256).hex(),
+        "status": row.state,
+        "first_day": None if row.first_day is None else row.first_day.isoformat(),
+        "last_day": None if row.last_day is None else row.last_day.isoformat(),
+        "lines": row.line_count,
+        "new": row.new_count,
+        "known": row.known_count,
+        "changed": row.changed_count,
+        "withdrawn": row.withdrawn_count,
+        "received_at": timestamp(row.received_at),
     }
 
 

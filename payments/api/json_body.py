@@ -37,6 +37,18 @@ class LengthRequired(PaymentsError):
 
 def read(request: HttpRequest, *, limit_bytes: int = LIMIT_BYTES) -> bytes:
     """Return the raw body. Raises `TooLarge` on its declared length, before anything is read."""
+    length = declared_length(request, limit_bytes=limit_bytes)
+    try:
+        body = request.body
+    except UnreadablePostError:
+        raise Invalid("bad_request", "the body ended before its declared length") from None
+    if len(body) != length:
+        raise Invalid("bad_request", "the body's length differs from Content-Length")
+    return body
+
+
+def declared_length(request: HttpRequest, *, limit_bytes: int) -> int:
+    """Return how long the body says it is, 0 without a word. Raises `TooLarge`, or `Invalid` for what is no length."""
     declared = request.META.get("CONTENT_LENGTH") or ""
     if not declared.isascii() or not (declared == "" or declared.isdigit()):
         raise Invalid("bad_request", "Content-Length is not a number")
@@ -44,13 +56,7 @@ def read(request: HttpRequest, *, limit_bytes: int = LIMIT_BYTES) -> bytes:
         raise LengthRequired("length_required", "send the body with Content-Length, not in chunks")
     if len(declared) > 12 or int(declared or "0") > limit_bytes:
         raise TooLarge("body_too_large", f"the body is over the limit of {limit_bytes // 1024} KiB")
-    try:
-        body = request.body
-    except UnreadablePostError:
-        raise Invalid("bad_request", "the body ended before its declared length") from None
-    if len(body) != int(declared or "0"):
-        raise Invalid("bad_request", "the body's length differs from Content-Length")
-    return body
+    return int(declared or "0")
 
 
 def require_json(request: HttpRequest) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -31,6 +32,11 @@ def verify(request: HttpRequest, body: bytes, caller: Caller, *, now: datetime) 
     Raises `Unauthenticated` with `signature_required`, `timestamp_stale`, `signature_invalid` or `nonce_replayed`.
     Runs one statement for a signed request (the nonce), none for others.
     """
+    verify_digest(request, lambda: hashlib.sha256(body).hexdigest(), caller, now=now)
+
+
+def verify_digest(request: HttpRequest, digest: Callable[[], str], caller: Caller, *, now: datetime) -> None:
+    """Check the signature as `verify` does, of a body that is not in memory: `digest` gives its SHA-256 in hex."""
     at = request.META.get("HTTP_X_REQUEST_TIMESTAMP")
     nonce = request.META.get("HTTP_X_REQUEST_NONCE")
     signature = request.META.get("HTTP_X_SIGNATURE")
@@ -43,7 +49,7 @@ def verify(request: HttpRequest, body: bytes, caller: Caller, *, now: datetime) 
     sent = _SIGNATURE.fullmatch(signature)
     if sent is None or not _NONCE.fullmatch(nonce):
         raise _refused("signature_invalid", "X-Signature must be sha256=<hex>, X-Request-Nonce 1 to 128 characters")
-    expected = _expected(request, body, caller.signing_secret(), at, nonce)
+    expected = _expected(request, digest(), caller.signing_secret(), at, nonce)
     if not any(hmac.compare_digest(sent[1], one) for one in expected):
         raise _refused("signature_invalid", "the signature does not fit the request")
     if not _is_first_use(caller.key_id, nonce, now=now):
@@ -52,19 +58,20 @@ def verify(request: HttpRequest, body: bytes, caller: Caller, *, now: datetime) 
 
 def sign(secret: str, *, method: str, address: str, at: str, nonce: str, idempotency_key: str, body: bytes) -> str:
     """Return the hex signature of a request; `address` is path and query as sent."""
-    parts = (method, address, at, nonce, idempotency_key, hashlib.sha256(body).hexdigest())
+    digest = hashlib.sha256(body).hexdigest()
+    return _signed(secret, method, address, at, nonce, idempotency_key, digest)
+
+
+def _signed(secret: str, *parts: str) -> str:
     return hmac.digest(secret.encode(), "\n".join(parts).encode(), hashlib.sha256).hex()
 
 
-def _expected(request: HttpRequest, body: bytes, secret: str, at: str, nonce: str) -> list[str]:
+def _expected(request: HttpRequest, digest: str, secret: str, at: str, nonce: str) -> list[str]:
     """Return the signatures that fit: over the Idempotency-Key as sent, or without the quotes it may be sent in."""
     key = request.META.get("HTTP_IDEMPOTENCY_KEY", "")
     forms = {key, key.strip('"')}
     method, address = request.method or "", request.get_full_path()
-    return [
-        sign(secret, method=method, address=address, at=at, nonce=nonce, idempotency_key=form, body=body)
-        for form in forms
-    ]
+    return [_signed(secret, method, address, at, nonce, form, digest) for form in forms]
 
 
 def _is_fresh(text: str, *, now: datetime) -> bool:

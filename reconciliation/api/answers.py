@@ -66,6 +66,32 @@ class Run(Object):
     finished_at: str | None
 
 
+class File(Object):
+    """A statement that was received, and what became of its lines."""
+
+    id: str
+    object: Literal["settlement_file"]
+    source: str
+    format: str
+    name: str
+    sha256: str
+    status: Literal["ingested", "quarantined"]
+    first_day: str | None
+    last_day: str | None
+    lines: int
+    new: int
+    known: int
+    changed: int
+    withdrawn: int
+    received_at: str
+
+
+class ReceivedRun(Run):
+    """The run that will look at a file, and the file."""
+
+    file: File
+
+
 class Runs(Object):
     """One page of runs, newest first."""
 

@@ -10,7 +10,7 @@ import requests
 from django.db import transaction
 
 from config import seam
-from reconciliation import classification, items, matching, postings, repairs
+from reconciliation import classification, items, matching, night, postings, repairs
 from reconciliation.classification import Classified
 from reconciliation.models import Break, ReconciliationRun, SettlementFile, Source, StatementLine
 from tests.sandbox_process import sandbox_psp
@@ -177,3 +177,9 @@ class Desk:
 def desk(shop: Shop) -> Desk:
     """Give a shop whose statements can be written by hand."""
     return Desk(shop)
+
+
+@pytest.fixture(autouse=True)
+def nobody_fetches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Statements are written by the tests themselves; what fetches them has tests of its own."""
+    monkeypatch.setattr(night, "fetchers", [])

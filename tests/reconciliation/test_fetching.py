@@ -85,7 +85,7 @@ def test_a_day_without_movements_is_a_statement_too(shop: Shop) -> None:
 
 def test_a_psp_that_breaks_off_leaves_nothing(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """A no ends the fetch; silence is borne a few times."""
-    monkeypatch.setattr(fetching.time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(fetching, "sleep", lambda _seconds: None)
     shop.buy(1000)
     shop.work()
     source = source_of(shop)

@@ -21,8 +21,8 @@ CLASSES = {
 
 
 def calls() -> Iterator[tuple[Path, str, ast.Call]]:
-    """Yield every call by a plain name in the sources of payments."""
-    for path in sorted((ROOT / "payments").rglob("*.py")):
+    """Yield every call by a plain name in the sources of payments and reconciliation."""
+    for path in sorted(path for app in ("payments", "reconciliation") for path in (ROOT / app).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 yield path.relative_to(ROOT), node.func.id, node
@@ -51,7 +51,7 @@ def test_every_code_of_a_field_is_listed() -> None:
 def test_every_listed_code_is_used() -> None:
     sources = "\n".join(
         path.read_text()
-        for app in ("ledger", "wallet", "payments")
+        for app in ("ledger", "wallet", "payments", "reconciliation")
         for path in (ROOT / app).rglob("*.py")
         if path != ROOT / "payments" / "errors.py"
     )
