@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
+from django.db.models import Exists, OuterRef
+
 from ledger.ids import public_id
 from ledger.money import format_minor
 from reconciliation import findings
@@ -28,11 +30,14 @@ def check(run: ReconciliationRun, closed: Sequence[Identity], *, now: datetime) 
 
 
 def refused(source: Source) -> list[SettlementFile]:
-    """Return the refused files of a source that no good one has made up for since (at most ten)."""
+    """Return the refused files of a source that no good one has made up for since (at most ten).
+
+    One of another format makes up for nothing: a PSP's activity and its payouts are different reports.
+    """
     files = SettlementFile.objects.filter(source=source)
-    good = files.filter(state=SettlementFile.State.INGESTED).order_by("-pk").values_list("pk", flat=True).first()
-    bad = files.filter(state=SettlementFile.State.QUARANTINED)
-    return list((bad if good is None else bad.filter(pk__gt=good)).order_by("-pk")[:10])
+    good = files.filter(state=SettlementFile.State.INGESTED, format=OuterRef("format"), pk__gt=OuterRef("pk"))
+    bad = files.filter(state=SettlementFile.State.QUARANTINED).exclude(Exists(good))
+    return list(bad.order_by("-pk")[:10])
 
 
 def _refused(source: Source) -> Iterator[Finding]:

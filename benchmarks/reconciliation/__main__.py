@@ -13,20 +13,32 @@ from typing import Any
 from benchmarks.reconciliation import scratch
 
 MAX_SEEDS = 1000
-MAX_MISSES_SHOWN = 40
+MAX_MISS = 500  # characters of a miss that are shown; JSON has all of it
 
 
 def main(words: Sequence[str]) -> int:
     """Read the words, judge, print; 0 when everything is as it has to be."""
     parser = argparse.ArgumentParser(prog="florin reconcile")
-    parser.add_argument("what", choices=("score",))
+    parser.add_argument("what", nargs="?", default="speed", choices=("score", "speed", "catalogue"))
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--first-seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--lines", type=int, nargs="+", help="speed: sizes (100000 1000000 5000000)")
+    parser.add_argument("--rounds", help=argparse.SUPPRESS)
+    parser.add_argument("--seconds", help=argparse.SUPPRESS)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args(words)
     if not 1 <= given.seeds <= MAX_SEEDS or not 0 <= given.first_seed <= 10**6 or not 1 <= given.jobs <= 64:
         parser.error(f"--seeds is 1 to {MAX_SEEDS}, --first-seed 0 to a million, --jobs 1 to 64")
+    if given.what == "catalogue":
+        from benchmarks.reconciliation.history import catalogue
+
+        print(catalogue.as_markdown())
+        return 0
+    if given.what == "speed":
+        from benchmarks.reconciliation import speed
+
+        return speed.run(tuple(given.lines or speed.SIZES), as_json=given.json)
     return score(range(given.first_seed, given.first_seed + given.seeds), jobs=given.jobs, as_json=given.json)
 
 
@@ -62,6 +74,8 @@ class _Play:
         with scratch.database(self.address, f"seed_{seed}") as url:
             sheet = scoring.play(seed, url)
         print(f"seed {seed}: {sheet.verdict()}", file=sys.stderr, flush=True)
+        for miss in sheet.misses:
+            print(f"  miss: {json.dumps(miss, default=str)[:MAX_MISS]}", file=sys.stderr, flush=True)
         return sheet
 
 
@@ -73,8 +87,6 @@ def _show(summary: dict[str, Any]) -> None:
             f"{row['precision']:>11.3f}{row['recall']:>9.3f}",
             file=sys.stderr,
         )
-    for miss in summary["misses"][:MAX_MISSES_SHOWN]:
-        print(f"miss: {json.dumps(miss, default=str)}", file=sys.stderr)
     print(
         f"precision {summary['precision']:.4f}  recall {summary['recall']:.4f}  wrongly posted"
         f" {summary['wrongly_posted'] or 0}  ({summary['seeds']} seeds, {summary['seconds']} s)",

@@ -37,7 +37,7 @@ DECLARATION: Final = {
 }
 LAST_DAY: Final = stories.CALENDAR_DAYS - 1
 # The books are checked against themselves at the end of the busy days, and at the very end.
-BOOKS_ON: Final = (stories.BUSY_DAYS, LAST_DAY)
+BOOKS_ON: Final = (stories.BUSY_DAYS - 1, LAST_DAY)
 
 
 @dataclass(slots=True)
@@ -80,6 +80,8 @@ class Nights:
         for file in self.world.arriving(day):
             self.receive(file)
         self.world.stage.work()
+        if not stories.business_day(self.world.plan, day):
+            return  # nothing is due on such a day; the next night sees what came
         for label, source in self.sources.items():
             self.verdicts[label, day] = self.run(source, day)
         if day in BOOKS_ON:

@@ -115,10 +115,13 @@ def compare(seed: int, nights: Nights, planted: Sequence[Planted]) -> Sheet:
         if entry is None:
             sheet.misses.append({"seed": seed, "what": "found and not true", **_shown(found, nights)})
             continue
-        left.remove(entry)
         if entry.follows:
             sheet.of(found.code).found -= 1
+            entry.times -= 1
+            if not entry.times:
+                left.remove(entry)
             continue
+        left.remove(entry)
         sheet.of(entry.code).planted += 1
         problem = _problem(entry, found, nights)
         if problem:

@@ -28,6 +28,7 @@ from benchmarks.reconciliation.history.stories import (
     SellerPayout,
     Standing,
 )
+from benchmarks.reconciliation.history.tampering import TAMPERINGS
 
 GRACE: Final = 3
 QUIET_DAYS: Final = (9, 10, 11)  # nothing new is sold: entries of the bank on them are its own
@@ -199,6 +200,17 @@ def _charge_taken_back(s: Sowing) -> None:
     """A payment that had succeeded fails at the PSP a day later, and nobody tells us."""
     sale = s.sale(day=s.rng.randrange(3), account=0, fate=Fate.FAILED_LATER)
     s.expect("A07", 0, s.payment_id(sale), currency="EUR", amount=-sale.total, day=sale.day + 1)
+
+
+@_corruption("A08")
+def _booked_twice(s: Sowing) -> None:
+    """A payment has a second charge in our rows that the PSP never saw; somebody wrote it there."""
+    sale = s.sale(day=s.rng.randrange(3))
+    s.plan.twins.append(sale.name)
+    key = f"{s.payment_id(sale)}twin"
+    s.expect("A08", sale.account, key, currency="EUR", amount=-sale.total, day=s.due(sale.day))
+    for code in ("D02", "D03", "D08"):
+        s.expect(code, "books", follows=True, times=9)
 
 
 @_corruption("A09")
@@ -431,6 +443,16 @@ def _missing_statement(s: Sowing) -> None:
         s.expect("B10", currency, currency=currency, follows=True)
 
 
+@_corruption("B10")
+def _money_from_before(s: Sowing) -> None:
+    """An account at the bank holds money from before, and the books begin without it."""
+    currency = s.plan.currencies[-1]
+    if currency in ("EUR", "KWD"):
+        return
+    s.plan.held_before[currency] = s.rng.randint(10_000, 99_000)
+    s.expect("B10", currency, currency=currency, amount=s.plan.held_before[currency], day=0)
+
+
 @_corruption("B09")
 def _bad_control_total(s: Sowing) -> None:
     """A statement does not add up, and is replaced the day after."""
@@ -583,6 +605,20 @@ def _banked_on(s: Sowing, day: int) -> int:
 
 
 CATALOGUE: Final = tuple(_ALL)
+
+
+def as_markdown() -> str:
+    """Return the catalogue as tables of docs/reference/reconciliation-score.md."""
+    planted = [f"| {', '.join(one.codes)} | {one.name} | {one.says} |" for one in CATALOGUE if one.codes]
+    traps = [f"| {one.name} | {one.says} |" for one in CATALOGUE if not one.codes]
+    tampered = [f"| {one.code} | {one.says} |" for one in TAMPERINGS]
+    return "\n".join(
+        [
+            "### Planted", "", "| class | corruption | what happens |", "|---|---|---|", *sorted(planted), "",
+            "### Traps", "", "| trap | what happens |", "|---|---|", *sorted(traps), "",
+            "### Tampering", "", "| class | what the superuser does |", "|---|---|", *tampered, "",
+        ]
+    )  # fmt: skip
 
 
 def sow(plan: Plan, *, only: frozenset[str] | None = None) -> list[Planted]:

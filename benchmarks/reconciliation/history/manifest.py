@@ -26,6 +26,7 @@ class Planted:
     automatic: str = ""
     ends: str = ""
     follows: bool = False
+    times: int = 1  # how many breaks may follow
 
     @property
     def exact_amount(self) -> int | None:

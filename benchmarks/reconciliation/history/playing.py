@@ -197,7 +197,7 @@ class Stage:
             assert caller is not None
             account = self.psp_accounts[number]
             caller = replace(caller, psp_account_id=account.pk, psp_account_code=account.code)
-            answers = intake.accept(caller, [_checkout(sale, caller) for sale in chosen], now=self.clock.now())
+            answers = intake.accept(caller, [checkout(sale, caller) for sale in chosen], now=self.clock.now())
             assert all(answer.outcome == "created" for answer in answers), answers
         if sales:
             self.work()
@@ -337,7 +337,8 @@ class Stage:
         )
 
 
-def _checkout(sale: Sale, caller: callers.Caller) -> NewPayment:
+def checkout(sale: Sale, caller: callers.Caller) -> NewPayment:
+    """Return what a merchant would post for a sale."""
     token = "tok_declined" if sale.declined else "tok_now"
     if sale.delayed or sale.fate in (Fate.UNTOLD, Fate.STUCK):
         token = "tok_delayed"

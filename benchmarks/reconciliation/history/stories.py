@@ -173,6 +173,8 @@ class Plan:
     # Of a PSP account's payouts, by day made and currency.
     payout_faults: dict[tuple[int, int, str], PayoutFault] = field(default_factory=dict)
     post: list[Post] = field(default_factory=list)
+    twins: list[str] = field(default_factory=list)  # sales that have a second charge in our rows
+    held_before: dict[str, int] = field(default_factory=dict)  # what accounts at the bank open with
     orphans: list[tuple[int, str]] = field(default_factory=list)  # day, id of an object that nobody knows
     # Payouts to sellers whose transfer the PSP has not, with the key of it once it is known.
     lost_transfers: dict[str, set[str]] = field(default_factory=dict)
@@ -196,7 +198,7 @@ class Plan:
         return date.fromordinal(self.start.toordinal() + day)
 
 
-def make(seed: int, *, sales: int = 60) -> Plan:
+def make(seed: int, *, sales: int = 45) -> Plan:
     """Tell the plain stories of a seed."""
     rng = random.Random(seed)
     currencies = ("EUR", *rng.sample(CURRENCIES[1:], 1 + seed % 2))

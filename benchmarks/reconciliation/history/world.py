@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import psycopg
+
 from benchmarks.reconciliation.history import bank as banks
 from benchmarks.reconciliation.history import days, playing, rendering, stories
 from benchmarks.reconciliation.history.bank import Account, Bank
@@ -19,6 +21,19 @@ from payments.psp.base import ObjectKind
 
 _PAYERS = ("STRIPE", "ADYEN")
 RETURNED_AFTER = 2
+# A second charge of a payment, as if it had been captured too, with the history that a charge has.
+_TWIN = """
+WITH twin AS (
+    INSERT INTO payments_charge (public_id, book_id, event_id, psp_account_id, status, currency, amount_minor,
+           captured_minor, psp_id, created_at)
+    SELECT gen_random_uuid(), c.book_id, c.event_id, c.psp_account_id, c.status, c.currency, c.amount_minor,
+           c.captured_minor, c.psp_id || 'twin', c.created_at
+      FROM payments_charge c JOIN payments_paymentevent e ON e.id = c.event_id
+     WHERE e.checkout_id = ANY (%(names)s)
+    RETURNING id)
+INSERT INTO payments_transition (machine, object_id, source, target, at)
+SELECT 'payments_charge', t.id, 'PROCESSING', 'SUCCEEDED', florin_now() FROM twin t
+"""
 
 
 @dataclass(slots=True)
@@ -37,6 +52,8 @@ class World:
         self.stage = Stage(self.plan, Clock(self.superuser_url, start), self.superuser_url)
         currencies = self.plan.currencies
         found = {currency: Account(currency, reuses_ids=self.plan.seed % 3 == 0) for currency in currencies}
+        for currency, amount in self.plan.held_before.items():
+            found[currency].held_before = amount
         self.bank = Bank(self.plan.seed, found)
 
     @contextmanager
@@ -58,6 +75,7 @@ class World:
         """Let a day pass: what happens, what PSPs pay out, what the bank books; its files are on their way."""
         self._orphans(day)
         self.stage.play(day)
+        self._twins(day)
         for due, payout in self.returns:
             if due == day:
                 self.stage.psps[0].give_back(payout)
@@ -112,6 +130,13 @@ class World:
             if when == day:
                 self.stage.clock.move(self.stage.moment(day, 6))
                 self.stage.tell(0, ObjectKind.CHARGE, psp_id)
+
+    def _twins(self, day: int) -> None:
+        names = [sale.name for sale in self.plan.sales if sale.name in self.plan.twins and sale.day == day]
+        if names:
+            with psycopg.connect(self.superuser_url, autocommit=True) as superuser:
+                superuser.execute("SET session_replication_role = replica")
+                superuser.execute(_TWIN, {"names": names})
 
     def _close_period(self, day: int) -> None:
         first = self.plan.date_of(day).replace(day=1)

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand
 
 from config.local_stack.home import ROOT
 
-NAMES = ("ledger", "payments")
+NAMES = ("ledger", "payments", "reconciliation")
 OF_LEDGER = ("accounts", "history", "pgledger")
 
 
