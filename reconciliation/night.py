@@ -24,6 +24,7 @@ import structlog
 from django.db import OperationalError, connection, transaction
 
 from config import seam
+from ledger.errors import PostingRefused
 from ledger.ids import parse_public_id, public_id
 from ledger.invariants import Violation
 from payments import discovery, outbox, runs
@@ -297,6 +298,12 @@ class _Night:
         for attempt in range(1, MAX_TRIES_TO_CLOSE + 1):
             try:
                 return self._close_once()
+            except PostingRefused:
+                # Something came since the last look, and nothing is booked in a snapshot: look as usual, then close.
+                if attempt == MAX_TRIES_TO_CLOSE:
+                    raise
+                with self._step():
+                    self.look()
             except OperationalError as error:  # somebody took a break up in the meantime: look again
                 if getattr(error.__cause__, "sqlstate", "") != "40001" or attempt == MAX_TRIES_TO_CLOSE:
                     raise

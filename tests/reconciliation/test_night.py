@@ -311,3 +311,19 @@ def test_a_run_that_a_file_asks_for_is_done_by_whoever_sweeps(desk: Desk) -> Non
     assert night.take_up(seam.now()) == 0
     ReconciliationRun.objects.update(state="queued", verdict="", finished_at=None)
     assert night.take_up(seam.now()) == 1
+
+
+def test_what_comes_just_before_the_close_is_booked_by_another_look(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is posted in the snapshot of the close: a statement that came since the last look is looked at first."""
+    sold(desk, 1000)
+
+    def nothing_to_repair(_run: ReconciliationRun, *, now: datetime) -> Repaired:
+        balanced(desk)  # the statement comes now
+        return Repaired()
+
+    monkeypatch.setattr(night.repairs, "work_off", nothing_to_repair)
+    run = reconcile(desk)
+    assert run.verdict == "RECONCILED"
+    assert desk.balances()["fees:psp"] > 0
