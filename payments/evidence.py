@@ -1,4 +1,4 @@
-"""Evidence: a merchant answers a dispute, once. It is stored with the call that hands it to the PSP.
+"""Evidence: a merchant answers a dispute, once, or gives it up. Stored with the call that hands it to the PSP.
 
 The names are those of the trade (and Stripe's): what each text says and what each document shows. Limits hold for every
 PSP; whether a document convinces is for the bank to say.
@@ -17,7 +17,8 @@ from django.db import transaction
 from config import seam
 from payments import doorbell, settlement
 from payments.appliers import batch as batches
-from payments.errors import InvalidState
+from payments.appliers.batch import Batch
+from payments.errors import InvalidState, NotFound
 from payments.models import Dispute, DisputeEvidence, EvidenceFile, PspOperation
 
 TEXTS: Final = (
@@ -67,7 +68,7 @@ def submit(dispute_id: int, texts: Mapping[str, str], documents: Sequence[Docume
         batch = batches.lock([event_id], now=now, disputes=True)
         case = next(case for case in batch.cases if case.dispute.pk == dispute_id)
         dispute = case.dispute
-        _check(dispute, now=now)
+        _check(batch, dispute, now=now)
         evidence = DisputeEvidence.objects.create(
             public_id=seam.new_uuid(), dispute=dispute, texts=dict(texts), created_at=now
         )
@@ -87,29 +88,58 @@ def submit(dispute_id: int, texts: Mapping[str, str], documents: Sequence[Docume
         dispute.version += 1
         dispute.updated_at = now
         case.is_changed = True
+        parameters = {"evidence": evidence.pk, "count_before": dispute.evidence_count}
         batch.new_operations.append(
-            PspOperation(
-                public_id=seam.new_uuid(),
-                book_id=dispute.book_id,
-                psp_account_id=dispute.psp_account_id,
-                kind=PspOperation.Kind.SUBMIT_EVIDENCE,
-                lane=PspOperation.Lane.REFUNDS,
-                event=batch.events[event_id],
-                dispute=dispute,
-                parameters={"evidence": evidence.pk, "count_before": dispute.evidence_count},
-                state=PspOperation.State.PREPARED,
-                created_at=now,
-                due_at=now,
-            )
+            _operation(batch, dispute, PspOperation.Kind.SUBMIT_EVIDENCE, parameters, event_id=event_id)
         )
         settlement.commit_batch(batch, settlement.statuses_of(batch))
     doorbell.ring("psp")
 
 
-def _check(dispute: Dispute, *, now: datetime) -> None:
+def accept(dispute_id: int, *, now: datetime) -> None:
+    """Give a dispute up: the PSP is told, and what is held is lost when it says so. Locks the payment of the dispute.
+
+    Raises `NotFound`, or `InvalidState` when the dispute waits for no answer, was answered, or its time is over. In an
+    inquiry there is nothing to give up: no money has moved.
+    """
+    event_id = Dispute.objects.filter(pk=dispute_id).values_list("charge__event_id", flat=True).first()
+    if event_id is None:
+        raise NotFound("not_found", "There is no such dispute.")
+    with transaction.atomic():
+        batch = batches.lock([event_id], now=now, disputes=True)
+        dispute = next(case.dispute for case in batch.cases if case.dispute.pk == dispute_id)
+        if dispute.status == Dispute.Status.INQUIRY_OPEN:
+            raise InvalidState("dispute_not_answerable", "It is an inquiry: no money has moved, so refund the buyer.")
+        _check(batch, dispute, now=now)
+        batch.new_operations.append(_operation(batch, dispute, PspOperation.Kind.ACCEPT_DISPUTE, {}, event_id=event_id))
+        settlement.commit_batch(batch, settlement.statuses_of(batch))
+    doorbell.ring("psp")
+
+
+def _operation(
+    batch: Batch, dispute: Dispute, kind: PspOperation.Kind, parameters: dict[str, int], *, event_id: int
+) -> PspOperation:
+    return PspOperation(
+        public_id=seam.new_uuid(),
+        book_id=dispute.book_id,
+        psp_account_id=dispute.psp_account_id,
+        kind=kind,
+        lane=PspOperation.Lane.REFUNDS,
+        event=batch.events[event_id],
+        dispute=dispute,
+        parameters=parameters,
+        state=PspOperation.State.PREPARED,
+        created_at=batch.now,
+        due_at=batch.now,
+    )
+
+
+def _check(batch: Batch, dispute: Dispute, *, now: datetime) -> None:
     if dispute.status not in Dispute.ANSWERABLE:
         raise InvalidState("dispute_not_answerable", f"The dispute is {dispute.status}: it waits for no answer.")
     if dispute.evidence_status in (Dispute.Evidence.PENDING, Dispute.Evidence.SUBMITTED):
         raise InvalidState("dispute_not_answerable", "Evidence was given: a dispute is answered once.")
+    if any(o.dispute_id == dispute.pk and o.closed_at is None for o in batch.operations.values()):
+        raise InvalidState("dispute_not_answerable", "An answer is on its way to the PSP.")
     if dispute.evidence_due_at is not None and dispute.evidence_due_at <= now:
         raise InvalidState("dispute_not_answerable", "The time for evidence is over.")

@@ -207,9 +207,10 @@ def record_kyc(seller_id: int, *, status: Seller.Kyc, reference: str) -> None:
         seller.save(update_fields=["kyc_status", "kyc_reference"])
 
 
-def put_terms(book_id: int, terms: Mapping[str, object]) -> None:
-    """Set columns of a book that say when shares are released and what a refund does with the fee."""
+def put_terms(book_id: int, terms: Mapping[str, object], *, actor: str) -> None:
+    """Set columns of a book: when shares are released, what a refund does with the fee, which payouts need approval."""
     MerchantBook.objects.filter(book_id=book_id).update(**terms)
+    log.info("terms_set", book=book_id, actor=actor, payout_approval_above=terms.get("payout_approval_above"))
 
 
 def put_psp_account(book_id: int, details: PspDetails, *, now: datetime) -> PspAccount:

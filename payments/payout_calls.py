@@ -37,6 +37,8 @@ _FOUND_AS = {
     _K.PAYOUT: ObjectKind.PAYOUT,
     _K.REVERSE_TRANSFER: ObjectKind.REVERSAL,
 }
+# Whoever asks for it twice gets the answer of the first time or hears that it is too late: it is never looked for.
+_HARMLESS_TWICE = frozenset({_K.CANCEL_PAYOUT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,8 @@ def _conversation(
     after an error that is kept under the key, absence must be proven by the list, and the next try has another key.
     """
     send = _sender(adapter, operation)
+    if operation.kind in _HARMLESS_TWICE:
+        return send
     payout = operation.payout
     assert payout is not None
     key_is_safe = operation.first_sent_at is None or now - operation.first_sent_at < KEY_IS_SAFE_FOR
@@ -161,7 +165,7 @@ def _sender(adapter: Adapter, operation: PspOperation) -> Callable[[], Result]:
         {"florin_payout": public_id("pyo", payout.public_id)},
     )
     amount, currency = operation.amount_minor, payout.currency_id
-    payee, transfer = str(payout.__dict__["payee"]), payout.transfer_psp_id
+    payee, transfer, psp_id = str(payout.__dict__["payee"]), payout.transfer_psp_id, payout.psp_id or ""
     match _K(operation.kind):
         case _K.CREATE_PAYEE:
             request = _payee_request(payout)
@@ -172,6 +176,8 @@ def _sender(adapter: Adapter, operation: PspOperation) -> Callable[[], Result]:
             return lambda: adapter.payout(context, payee, amount, currency)
         case _K.REVERSE_TRANSFER:
             return lambda: adapter.reverse_transfer(context, transfer, amount, currency)
+        case _K.CANCEL_PAYOUT:
+            return lambda: adapter.cancel_payout(context, payee, psp_id)
         case kind:
             raise AssertionError(f"{kind} is not about a payout")
 

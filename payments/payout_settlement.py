@@ -125,21 +125,28 @@ def _may_be_missing(row: PspFunding, asked_at: datetime) -> int:
     return int(amount)
 
 
-def cancel_unsent(payout_id: int, *, now: datetime) -> Payout | None:
-    """Cancel a payout of which nothing was sent, in the caller's transaction; `None` when it is too late for that."""
+def cancel(payout_id: int, *, now: datetime) -> Payout | None:
+    """Cancel a payout of which nothing was sent, or ask the PSP to stop one that it has, in the caller's transaction.
+
+    `None` when it is too late for both. Asking again while the PSP is being asked changes nothing.
+    """
     batch = batches.lock([payout_id], now=now)
     payout = batch.payouts[payout_id]
-    in_a_file = BankInstruction.objects.filter(payout_id=payout_id, withdrawn_at__isnull=True)
-    if (
-        payout.status not in Payout.SET_ASIDE
-        or in_a_file.exists()
-        or any(
-            operation.payout_id == payout_id
-            and (operation.kind == PspOperation.Kind.CREATE_PAYEE or operation.first_sent_at is not None)
-            for operation in batch.operations.values()
-        )
-    ):
+    under_way = [operation for operation in batch.operations.values() if operation.payout_id == payout_id]
+    if payout.status in Payout.SET_ASIDE:
+        in_a_file = BankInstruction.objects.filter(payout_id=payout_id, withdrawn_at__isnull=True)
+        if in_a_file.exists() or any(
+            o.kind == PspOperation.Kind.CREATE_PAYEE or o.first_sent_at is not None for o in under_way
+        ):
+            return None
+        applier.cancel(batch, payout)
+    elif payout.status == Payout.Status.SENT and payout.psp_id:
+        asked = [operation for operation in under_way if operation.kind == PspOperation.Kind.CANCEL_PAYOUT]
+        if any(operation.dead_at is not None for operation in asked):
+            return None
+        if not asked:
+            batch.operation(payout, PspOperation.Kind.CANCEL_PAYOUT)
+    else:
         return None
-    applier.cancel(batch, payout)
     batches.write(batch)
     return payout

@@ -17,12 +17,11 @@ from config import seam
 from ledger import accounts
 from ledger.ids import public_id
 from ledger.money import Money, format_minor
-from payments import doorbell, outbox, payout_ways
+from payments import doorbell, outbox, payout_settlement, payout_ways
 from payments.appliers.payout_batch import fact_of
 from payments.errors import Conflict, InvalidState, NotFound, Unprocessable
 from payments.models import MerchantBook, Payout, PayoutDestination, Seller
 from payments.models.bulk import read_rows
-from payments.payout_settlement import cancel_unsent
 from payments.payout_stops import payouts_stopped
 from payments.payout_ways import Way
 from wallet import chart, holdings, movements
@@ -274,11 +273,16 @@ def approve(payout_id: int, *, actor: str, now: datetime) -> Payout:
 
 
 def cancel(payout_id: int, *, now: datetime) -> Payout:
-    """Give the wallet back the money of a payout of which nothing was sent. Locks it; raises `InvalidState`."""
+    """Give the wallet back the money of a payout of which nothing was sent, or ask the PSP to stop the payout.
+
+    One that the PSP has stays `sent` until the PSP answers: then it fails and comes back, or goes on. Locks the payout;
+    raises `InvalidState` when it is too late for both.
+    """
     with transaction.atomic():
-        payout = cancel_unsent(payout_id, now=now)
+        payout = payout_settlement.cancel(payout_id, now=now)
         if payout is None:
             raise InvalidState("payout_not_cancellable", "the payout is on its way, or has ended")
+        doorbell.ring("psp")
     return payout
 
 

@@ -14,11 +14,11 @@ import structlog
 from django.conf import settings
 
 from ledger.ids import public_id
-from payments import checkout_links
+from payments import checkout_links, dispute_calls
 from payments.appliers.batch import Report
 from payments.appliers.operations import NOT_WANTED, is_followed
 from payments.encryption import unseal
-from payments.models import Charge, DisputeEvidence, PaymentEvent, PspAccount, PspOperation, Refund
+from payments.models import Charge, PaymentEvent, PspAccount, PspOperation, Refund
 from payments.psp import registry
 from payments.psp.base import (
     Adapter,
@@ -26,8 +26,6 @@ from payments.psp.base import (
     CallError,
     ConfirmRequest,
     ErrorCode,
-    EvidenceDocument,
-    EvidenceRequest,
     HostedRequest,
     ObjectKind,
     ObjectStatus,
@@ -196,8 +194,8 @@ def _sender(
 ) -> Callable[[], Result]:
     """Return the call that does what the operation says. Everything it needs is read now, not in the thread."""
     context = _context(operation, event, charge)
-    if operation.kind == _K.SUBMIT_EVIDENCE:
-        return _evidence_sender(adapter, operation, context)
+    if operation.kind in dispute_calls.KINDS:
+        return dispute_calls.sender(adapter, operation, context)
     token = str(operation.parameters.get("token", ""))
     return_url = checkout_links.return_address(event.public_id)
     if charge is None:
@@ -242,15 +240,6 @@ def _sender(
             return lambda: adapter.refund(context, psp_id, amount, currency)
         case _:
             raise AssertionError(f"{operation.kind} needs no charge")
-
-
-def _evidence_sender(adapter: Adapter, operation: PspOperation, context: CallContext) -> Callable[[], Result]:
-    assert operation.dispute is not None
-    psp_id = operation.dispute.psp_id
-    row = DisputeEvidence.objects.prefetch_related("files").get(pk=operation.parameters["evidence"])
-    documents = tuple(EvidenceDocument(file.kind, file.file_name, bytes(file.content)) for file in row.files.all())
-    request = EvidenceRequest(row.texts, documents)
-    return lambda: adapter.submit_evidence(context, psp_id, request)
 
 
 def _asker(  # noqa: C901 - one question per kind of operation, side by side
@@ -307,18 +296,9 @@ def _asker(  # noqa: C901 - one question per kind of operation, side by side
         # Open: it was made, but its confirmation did not arrive. Saving moves no money, so it is simply sent again.
         return None if found.snapshot.status == ObjectStatus.OPEN else _as_answer(found)
 
-    def handed_in() -> Result | None:
-        assert operation.dispute is not None
-        found = adapter.fetch(ObjectKind.DISPUTE, operation.dispute.psp_id)
-        if found.snapshot is None or found.snapshot.dispute is None:
-            return found
-        arrived = found.snapshot.dispute.evidence_count > int(operation.parameters["count_before"])
-        # What did not arrive is sent again: evidence that is handed in twice is the same evidence.
-        return Result(Outcome.SUCCEEDED, found.snapshot, request_id=found.request_id) if arrived else None
-
     match kind:
-        case _K.SUBMIT_EVIDENCE:
-            return handed_in
+        case _K.SUBMIT_EVIDENCE | _K.ACCEPT_DISPUTE:
+            return dispute_calls.asker(adapter, operation)
         case _K.CONFIRM:
             return confirm
         case _K.CAPTURE:

@@ -417,6 +417,10 @@ def merchant(row: Merchant, books: Iterable[tuple[MerchantBook, Sequence[PspAcco
                     "time_zone": one.time_zone,
                     "refund_fee_policy": str(one.refund_fee_policy),
                     "stored_value": one.stored_value,
+                    "payout_approval_above": {
+                        currency: format_minor(int(minor), currency)
+                        for currency, minor in sorted(one.payout_approval_above.items())
+                    },
                 },
                 "psp_accounts": [psp_account(account) for account in accounts],
             }

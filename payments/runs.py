@@ -100,10 +100,7 @@ def schedule(*, now: datetime) -> int:
 
     The period is the local date of the occurrence.
     """
-    occurrences: list[tuple[Kind, str]] = []
-    for kind in registry.kinds.values():
-        if kind.at is not None:
-            occurrences += [(kind, zone) for zone in (("",) if kind.zone else _zones_of_books())]
+    occurrences = scheduled()
     due = [kind.following(now, zone) for kind, zone in occurrences]
     with connection.cursor() as cursor:
         cursor.execute(
@@ -117,6 +114,15 @@ def schedule(*, now: datetime) -> int:
             },
         )
         return int(cursor.rowcount)
+
+
+def scheduled() -> list[tuple[Kind, str]]:
+    """Return the kinds that have a time of day; one whose time is that of the book once for each zone of books."""
+    found: list[tuple[Kind, str]] = []
+    for kind in registry.kinds.values():
+        if kind.at is not None:
+            found += [(kind, zone) for zone in (("",) if kind.zone else _zones_of_books())]
+    return found
 
 
 def _zones_of_books() -> list[str]:

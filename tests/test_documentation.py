@@ -19,7 +19,7 @@ from ledger.models import Period
 from payments import representations
 from payments.appliers import statuses
 from payments.management.commands import document_machines
-from payments.models import Charge, PaymentEvent, PaymentOrder, PspOperation, Refund
+from payments.models import Charge, Dispute, PaymentEvent, PaymentOrder, Payout, PspOperation, Refund
 from tests.journeys.driven_stack import DrivenStack
 from wallet.models import Proposal
 
@@ -153,6 +153,8 @@ def test_the_rule_of_a_payments_status_is_told_in_the_order_of_the_code() -> Non
         ("Order", PaymentOrder.Status.values),
         ("Charge", Charge.Status.values),
         ("Refund", Refund.Status.values),
+        ("Dispute", [*Dispute.Status.values, *Dispute.Evidence.values]),
+        ("Payout", Payout.Status.values),
         ("Operation", PspOperation.State.values),
         ("Proposal", Proposal.State.values),
         ("Period", Period.Status.values),

@@ -82,6 +82,8 @@ class SteppingAdmin(ReadOnlyAdmin):
     """A model page with steps."""
 
     steps: ClassVar[tuple[Step, ...]] = ()
+    # What the function of a step may refuse with: it is told, and has a code.
+    refusals: ClassVar[tuple[type[Exception], ...]] = (LedgerError,)
 
     def get_urls(self) -> list[URLPattern]:
         """Add the page of each step."""
@@ -124,7 +126,8 @@ class SteppingAdmin(ReadOnlyAdmin):
             raise PermissionDenied
         if request.method not in ("GET", "POST"):
             return HttpResponseNotAllowed(["GET", "POST"])
-        form = step.form(request.POST if request.method == "POST" else None, subject=obj)
+        sent = (request.POST, request.FILES) if request.method == "POST" else ()
+        form = step.form(*sent, subject=obj)
         if not form.is_valid():  # nor is one that was not sent
             context = {
                 "title": step.title,
@@ -139,8 +142,8 @@ class SteppingAdmin(ReadOnlyAdmin):
             with transaction.atomic():
                 step.run(obj, given)
                 audit(request, obj, self.heading(obj), step.title)
-        except LedgerError as refusal:
-            messages.error(request, f"{refusal} ({refusal.code})")
+        except self.refusals as refusal:
+            messages.error(request, f"{refusal} ({getattr(refusal, 'code', 'refused')})")
         else:
             self.after(request, step, obj, given)
         return HttpResponseRedirect(self.path_of(obj))

@@ -3,6 +3,7 @@
 from payments.admin import (
     bank_files,
     charges,
+    disputes,
     events,
     found_refunds,
     merchants,
@@ -13,14 +14,17 @@ from payments.admin import (
     payouts,
     people,
     refunds,
+    reserves,
     runs,
     sellers,
+    terms,
     transitions,
 )
 
 __all__ = [
     "bank_files",
     "charges",
+    "disputes",
     "events",
     "found_refunds",
     "merchants",
@@ -31,7 +35,9 @@ __all__ = [
     "payouts",
     "people",
     "refunds",
+    "reserves",
     "runs",
     "sellers",
+    "terms",
     "transitions",
 ]

@@ -21,12 +21,15 @@ from ledger.admin.showing import api_id, code, link, money
 from ledger.models import Account, Book, CheckRun, Entry, Period, Transaction
 from payments import queues
 from payments.admin import rows as operation_rows
+from payments.admin import waiting
 from payments.admin.finding import payments_named
 from payments.models import (
     BankFile,
     Charge,
+    Dispute,
     FoundRefund,
     Merchant,
+    MerchantBook,
     OutboxMessage,
     OwnBankAccount,
     PaymentEvent,
@@ -37,6 +40,7 @@ from payments.models import (
     PspNotification,
     PspOperation,
     Refund,
+    ReserveHold,
     Run,
     Seller,
     Transition,
@@ -58,6 +62,8 @@ _MENU: tuple[tuple[str, tuple[tuple[str, str, type[Model]], ...]], ...] = (
             ("Payouts", "outbound", Payout),
             ("Bank files", "request_quote", BankFile),
             ("Refunds found at PSPs", "travel_explore", FoundRefund),
+            ("Disputes", "gavel", Dispute),
+            ("Payouts", "send_money", Payout),
         ),
     ),
     (
@@ -78,6 +84,8 @@ _MENU: tuple[tuple[str, tuple[tuple[str, str, type[Model]], ...]], ...] = (
             ("PSP accounts", "key", PspAccount),
             ("Bank accounts", "account_balance", OwnBankAccount),
             ("Wallets", "account_balance_wallet", Wallet),
+            ("Terms", "handshake", MerchantBook),
+            ("Reserves", "savings", ReserveHold),
         ),
     ),
     (
@@ -131,7 +139,7 @@ def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     if request.user.has_perm("payments.view_payoutstop"):
         tables.append(_payout_stops())
     if request.user.has_perm("payments.view_run"):
-        tables.append(_dead_runs())
+        tables += [_dead_runs(), waiting.late_runs()]
     if request.user.has_perm("ledger.view_checkrun"):
         after.append(_verified())
     if request.user.has_perm("payments.view_pspoperation"):
@@ -140,6 +148,10 @@ def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         tables.append(_refunds_to_decide())
     if request.user.has_perm("payments.view_foundrefund"):
         tables.append(_found_refunds())
+    if request.user.has_perm("payments.view_dispute"):
+        tables += [waiting.disputes_to_answer(), waiting.disputes_not_booked()]
+    if request.user.has_perm("payments.view_payout"):
+        tables.append(waiting.payouts_to_approve())
     if request.user.has_perm("payments.view_pspnotification"):
         tables.append(_dead_notifications())
     if request.user.has_perm("wallet.view_proposal"):

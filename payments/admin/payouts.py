@@ -1,4 +1,4 @@
-"""Payouts in the back office; who did not ask for one may approve it."""
+"""Payouts in the back office: who did not ask for one may approve it; what can still be stopped can be cancelled."""
 
 from __future__ import annotations
 
@@ -13,20 +13,29 @@ from django.utils.safestring import SafeString
 from ledger.admin.filters import BookFilter, PeriodByIdFilter
 from ledger.admin.reading import Table
 from ledger.admin.showing import api_id, code, link, money, pretty
+from ledger.admin.steps import Given, Step
 from ledger.ids import parse_public_id, public_id
 from payments import payouts
 from payments.admin import rows
-from payments.admin.repairing import Repair, RepairableAdmin
+from payments.admin.repairing import OPERATE
 from payments.admin.states import state
+from payments.admin.stepping import PaymentSteps
 from payments.models import Payout, PspOperation
 
 
+def _approve(payout: Payout, given: Given) -> object:
+    return payouts.approve(payout.pk, actor=given.actor, now=given.now)
+
+
+def _cancel(payout: Payout, given: Given) -> object:
+    return payouts.cancel(payout.pk, now=given.now)
+
+
 @admin.register(Payout)
-class PayoutAdmin(RepairableAdmin):
+class PayoutAdmin(PaymentSteps):
     """Money on its way from a wallet to a bank account."""
 
     prefix = "pyo"
-    right: ClassVar[str] = "payments.approve_payouts"
     list_display = ("identity", "in_state", "amount", "of_seller", "waiting_for", "requested_by", "created_at")
     list_filter = ("status", BookFilter, PeriodByIdFilter)
     select = ("seller", "destination", "psp_account", "bank_account", "book")
@@ -50,15 +59,29 @@ class PayoutAdmin(RepairableAdmin):
         "due_at",
     )
     search_help_text = "pyo_…, sel_… or reference"
-    repair = Repair(
-        name="approve",
-        title="Approve",
-        question="The payout will be sent to the seller's bank account as it is now. Somebody else must have asked for "
-        "it; if the bank account is changed before it is sent, this approval is void.",
-        done="The payout is approved and will be sent as soon as the money is there.",
-        icon="check",
-        run=payouts.approve,
-        applies=lambda payout: payout.status == Payout.Status.REQUIRES_APPROVAL,
+    steps: ClassVar[tuple[Step, ...]] = (
+        Step(
+            name="approve",
+            title="Approve",
+            question="The payout will be sent to the seller's bank account as it is now. Somebody else must have asked "
+            "for it; if the bank account is changed before it is sent, this approval is void.",
+            done="The payout is approved and will be sent as soon as the money is there.",
+            icon="check",
+            permission="payments.approve_payouts",
+            run=_approve,
+            applies=lambda payout: payout.status == Payout.Status.REQUIRES_APPROVAL,
+        ),
+        Step(
+            name="cancel",
+            title="Cancel",
+            question="What has not left goes back to the wallet at once. What the PSP has is stopped there if the PSP "
+            "still can: until it answers the payout stays as it is.",
+            done="The payout is cancelled, or the PSP is asked within seconds to stop it.",
+            icon="block",
+            permission=OPERATE,
+            run=_cancel,
+            applies=lambda payout: payout.status in (*Payout.SET_ASIDE, Payout.Status.SENT),
+        ),
     )
 
     def find(self, term: str) -> Q:
@@ -119,6 +142,6 @@ class PayoutAdmin(RepairableAdmin):
         return code(row.transfer_psp_id)
 
     def tables(self, _request: HttpRequest, obj: Payout) -> Iterable[Table]:
-        """Show the calls made for it."""
+        """Show what it pays, and the calls made for it."""
         found = PspOperation.objects.filter(payout=obj).select_related("payout")
         yield rows.operations(found.order_by("pk")[: Table.LIMIT])

@@ -41,7 +41,7 @@ class SellerAdmin(ReadOnlyAdmin):
     heavy = ("metadata",)
     fieldsets = (
         (None, {"fields": ("identity", "name", "named", "country", "email", "book", "created_at")}),
-        ("Terms", {"fields": ("fee_plan", "default_currency", "schedule", "verified")}),
+        ("Terms", {"fields": ("fee_plan", "default_currency", "schedule", "reserve", "verified")}),
         ("More", {"fields": ("more_data",)}),
     )
     search_help_text = "sel_… or the merchant's own id"
@@ -73,6 +73,13 @@ class SellerAdmin(ReadOnlyAdmin):
     def schedule(self, row: Seller) -> SafeString:
         """Show when the seller is paid out."""
         return pretty(row.payout_schedule)
+
+    @admin.display(description="Rolling reserve")
+    def reserve(self, row: Seller) -> str:
+        """Show what is held back of each release."""
+        if not row.reserve_basis_points:
+            return "none"
+        return f"{row.reserve_basis_points / 100:.2f} % for {row.reserve_days} days"
 
     @admin.display(description="Metadata")
     def more_data(self, row: Seller) -> SafeString:

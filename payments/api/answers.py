@@ -778,6 +778,7 @@ class MerchantTerms(Object):
     time_zone: str
     refund_fee_policy: Literal["keep", "return", "proportional"]
     stored_value: bool
+    payout_approval_above: dict[str, str]
 
 
 class MerchantBook(Object):

@@ -150,8 +150,14 @@ def _amount_or_all(value: object) -> object:
     return value if value == "all" else _amount(value)
 
 
+def _amount_or_zero(value: object) -> object:
+    return value if isinstance(value, str) and ZERO.fullmatch(value) else _amount(value)
+
+
+ZERO: Final = re.compile(r"0(\.0{1,4})?", re.ASCII)
 Amount = Annotated[str, BeforeValidator(_amount), Field(examples=["19.99"])]
 AmountOrAll = Annotated[str, BeforeValidator(_amount_or_all), Field(examples=["19.99", "all"])]
+AmountOrZero = Annotated[str, BeforeValidator(_amount_or_zero), Field(examples=["1000.00", "0"])]
 Currency = Annotated[str, BeforeValidator(_currency), Field(examples=["EUR"])]
 Day = Annotated[date, BeforeValidator(_day), Field(examples=["2026-01-01"])]
 Month = Annotated[date, BeforeValidator(_month), Field(examples=["2026-10"])]
@@ -446,7 +452,9 @@ class MerchantTerms(Body):
 
     Days after delivery are business days, `null` when delivery does not matter. Days after capture are calendar days
     unless `capture_days_are_business_days` says otherwise, `null` for never. `stored_value`: whether buyers may keep
-    value with the merchant and pay with it.
+    value with the merchant and pay with it. `payout_approval_above` stays as it is when it is left out, and only an
+    administrator may set it: by currency, above which amount a payout needs a second person (`"0"`: every one; a
+    currency that is not named: none).
     """
 
     mode: Literal["test", "live"] = "test"
@@ -457,6 +465,7 @@ class MerchantTerms(Body):
     time_zone: Annotated[str, AfterValidator(_time_zone)] = "UTC"
     refund_fee_policy: Literal["keep", "return", "proportional"]
     stored_value: bool = False
+    payout_approval_above: Annotated[dict[Currency, AmountOrZero], Field(max_length=200)] | None = None
 
 
 class PspCredentials(Body):

@@ -15,7 +15,7 @@ from payments import evidence, idempotency, models, representations
 from payments.api import bodies, documentation, evidence_body, headers, payment_lookup
 from payments.api.authentication import caller_of
 from payments.api.pagination import page
-from payments.api.requests import answer, query_of
+from payments.api.requests import answer, body_of, query_of, run_once
 from payments.api.resource import Resource
 from payments.idempotency import Effect
 
@@ -74,6 +74,25 @@ class Evidence(Resource):
 
         fingerprint = given.fingerprint(plain.method or "", plain.path)
         return answer(idempotency.replay_or_run(book_id, key, fingerprint, run, now=now))
+
+
+class AcceptDispute(Resource):
+    """`/disputes/{id}/accept`."""
+
+    scopes: ClassVar[dict[str, str]] = {"POST": WRITE}
+
+    @extend_schema(**documentation.ACCEPT_DISPUTE)
+    def post(self, request: Request, dispute_id: str) -> HttpResponse:
+        """Give a dispute up: the buyer keeps the money. The PSP is told right after."""
+        book_id, now = caller_of(request).book_id, seam.now()
+        row = _found(book_id, dispute_id)
+        body_of(request, bodies.Nothing)
+
+        def run() -> Effect:
+            evidence.accept(row.pk, now=now)
+            return Effect(202, _shown([_found(book_id, dispute_id)])[0])
+
+        return run_once(request, run, now=now)
 
 
 def _found(book_id: int, text: str) -> models.Dispute:

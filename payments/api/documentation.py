@@ -128,6 +128,9 @@ SUBMIT_EVIDENCE: Final = _operation(
     body=evidence_body.Texts,
     keyed=True,
 )
+ACCEPT_DISPUTE: Final = _operation(
+    "accept_dispute", "Give a dispute up", answers.Dispute, status=202, body=bodies.Nothing, keyed=True
+)
 LIST_ORDERS: Final = _operation(
     "list_payment_orders", "List payment orders", answers.PaymentOrders, query=bodies.PaymentOrdersPage
 )
@@ -174,7 +177,11 @@ CREATE_PAYOUT: Final = _operation(
 )
 GET_PAYOUT: Final = _operation("get_payout", "Read a payout", answers.Payout)
 CANCEL_PAYOUT: Final = _operation(
-    "cancel_payout", "Cancel what has not left", answers.Payout, body=bodies.Cancel, keyed=True
+    "cancel_payout",
+    "Cancel what has not left, or ask the PSP to stop it",
+    answers.Payout,
+    body=bodies.Cancel,
+    keyed=True,
 )
 EXPLAIN_PAYOUT: Final = _operation("explain_payout", "What a payout pays", answers.PayoutExplanation)
 LIST_WALLETS: Final = _operation("list_wallets", "What a seller has, per currency", answers.Wallets)

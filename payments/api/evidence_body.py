@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, override
 
@@ -59,6 +60,11 @@ def read(request: HttpRequest) -> Given:
     else:
         json_body.require_json(request)
         values, files = json_body.parse(body), {}
+    return checked(values, files)
+
+
+def checked(values: dict[str, Any], files: Mapping[str, bytes]) -> Given:
+    """Check texts and documents by their names, wherever they come from. Raises `Invalid` with every bad field."""
     # Strictly: unknown names, other types, NUL and card numbers are refused by the same rules as in every other body.
     json_body.inspect(values)
     texts = {name: text for name, text in bodies.read(Texts, values).model_dump().items() if text is not None}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from hashlib import sha256
 from typing import ClassVar, Final
@@ -17,9 +18,11 @@ from rest_framework.response import Response
 
 from config import seam
 from ledger.models import Mode
+from ledger.money import Money
 from payments import bank_accounts, idempotency, merchants, own_bank_accounts, representations
 from payments.api import bodies, documentation, headers, payment_lookup
 from payments.api.authentication import ADMINISTRATOR, caller_of, require_scope
+from payments.api.payouts import actor_of
 from payments.api.requests import answer, body_of, fingerprint_of
 from payments.api.resource import Resource
 from payments.api.sellers import fee_terms
@@ -77,12 +80,18 @@ class MerchantTerms(Resource):
 
     @extend_schema(**documentation.PUT_MERCHANT_TERMS)
     def put(self, request: Request, merchant_id: str) -> Response:
-        """Set when sellers' shares become available and what a refund does with the fee; for what happens from now."""
+        """Set when sellers' shares become available and what a refund does with the fee; for what happens from now.
+
+        Above which amounts payouts need a second person, an administrator says: who pays out does not.
+        """
         caller = caller_of(request)
         merchant = _found(caller, merchant_id, "merchants:write")
         body = body_of(request, bodies.MerchantTerms)
         _check_mode(caller, body.mode)
-        merchants.put_terms(merchants.book_of(merchant, body.mode).pk, body.model_dump(exclude={"mode"}))
+        terms = body.model_dump(exclude={"mode", "payout_approval_above"})
+        if body.payout_approval_above is not None:
+            terms["payout_approval_above"] = _thresholds(caller, body.payout_approval_above)
+        merchants.put_terms(merchants.book_of(merchant, body.mode).pk, terms, actor=actor_of(caller))
         return Response(_shown(merchant))
 
 
@@ -148,6 +157,22 @@ def _check_mode(caller: Caller, mode: str) -> None:
     if not caller.is_administrator and mode != caller.mode:
         wrong = FieldError("mode", "invalid_value", f"this key belongs to the {caller.mode} book")
         raise bodies.invalid([wrong])
+
+
+def _thresholds(caller: Caller, given: Mapping[str, str]) -> dict[str, int]:
+    """Return thresholds in minor units. Raises `Invalid` for a caller that may not set them, or a wrong amount."""
+    if not caller.is_administrator:
+        wrong = FieldError("payout_approval_above", "not_supported", "only an administrator may set this")
+        raise bodies.invalid([wrong])
+    found, errors = {}, []
+    for currency, text in given.items():
+        try:
+            found[currency] = 0 if bodies.ZERO.fullmatch(text) else Money.parse(text, currency).minor
+        except ValueError as error:
+            errors.append(FieldError(f"payout_approval_above.{currency}", "invalid_amount", str(error)))
+    if errors:
+        raise bodies.invalid(errors)
+    return found
 
 
 def _create_once(key: str, fingerprint: bytes, details: MerchantDetails, *, now: datetime) -> HttpResponse:

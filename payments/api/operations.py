@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 from config import seam
 from ledger import checking, folding
 from ledger.seals import publishing, sealing
-from payments import payout_stops, queues, runs, seal_anchor
+from payments import missed_runs, payout_stops, queues, runs, seal_anchor
 
 _BROKER_TIMEOUT_SECONDS = 0.5
 
@@ -71,6 +71,25 @@ class _Seals:
             self._missing.add_metric([place.kind], publishing.missing(place.name))
 
 
+class _Runs:
+    """Which daily runs are late, and when each kind finished last."""
+
+    def __init__(self) -> None:
+        self._late = GaugeMetricFamily(
+            "florin_runs_late", "Daily runs that are not over an hour after their time", labels=["kind"]
+        )
+        self._finished = GaugeMetricFamily(
+            "florin_run_finished_timestamp_seconds", "When a run of a kind last finished", labels=["kind"]
+        )
+        self.families = (self._late, self._finished)
+
+    def measure(self) -> None:
+        for standing in missed_runs.standings(now=seam.now()):
+            self._late.add_metric([standing.kind], standing.late)
+            if standing.finished_at is not None:
+                self._finished.add_metric([standing.kind], standing.finished_at.timestamp())
+
+
 class _Queues(Collector):
     """The queues as they are at the moment of the scrape; without a database only the fact that there is none."""
 
@@ -90,6 +109,7 @@ class _Queues(Collector):
         stopped = GaugeMetricFamily("florin_books_out_of_balance", "Books whose payouts are stopped")
         seals = _Seals()
         dead = GaugeMetricFamily("florin_runs_dead", "Daily runs that were given up")
+        runs_ = _Runs()
         try:
             lags = queues.lags()
             tail.add_metric([], folding.tail().transactions)
@@ -100,6 +120,7 @@ class _Queues(Collector):
                 verified.add_metric([], mark.checked_at.timestamp())
             stopped.add_metric([], payout_stops.open_stops())
             dead.add_metric([], runs.dead_runs())
+            runs_.measure()
             seals.measure()
         except Error:
             lags = []
@@ -109,7 +130,20 @@ class _Queues(Collector):
             oldest.add_metric([lag.queue], lag.oldest_seconds)
         took = GaugeMetricFamily("florin_queue_scrape_seconds", "How long looking at the queues took")
         took.add_metric([], time.perf_counter() - started)
-        yield from (up, due, oldest, tail, unverified, verified, through, stopped, dead, *seals.families, took)
+        yield from (
+            up,
+            due,
+            oldest,
+            tail,
+            unverified,
+            verified,
+            through,
+            stopped,
+            dead,
+            *runs_.families,
+            *seals.families,
+            took,
+        )
 
 
 _registry = CollectorRegistry(auto_describe=False)

@@ -83,7 +83,7 @@ class CancelPayout(Resource):
 
     @extend_schema(**documentation.CANCEL_PAYOUT)
     def post(self, request: Request, payout_id: str) -> HttpResponse:
-        """Cancel a payout of which nothing was sent."""
+        """Cancel a payout of which nothing was sent, or ask the PSP to stop it: it stays `sent` until that answers."""
         row, now = _found(caller_of(request), payout_id), seam.now()
         body_of(request, bodies.Cancel)
 

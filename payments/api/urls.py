@@ -41,6 +41,7 @@ urlpatterns = [
     path("disputes", disputes.Disputes.as_view()),
     path("disputes/<str:dispute_id>", disputes.Dispute.as_view()),
     path("disputes/<str:dispute_id>/evidence", disputes.Evidence.as_view()),
+    path("disputes/<str:dispute_id>/accept", disputes.AcceptDispute.as_view()),
     path("payment-orders", payment_orders.PaymentOrders.as_view()),
     path("payment-orders/<str:order_id>", payment_orders.Order.as_view()),
     path("payment-orders/<str:order_id>/process", payment_orders.ProcessOrder.as_view()),

@@ -297,6 +297,15 @@ def _apply_evidence(batch: Batch, operation: PspOperation, result: Result) -> No
         disputes.apply(batch, batch.charges[case.dispute.charge_id], result.snapshot)
 
 
+def _apply_acceptance(batch: Batch, operation: PspOperation, result: Result) -> None:
+    """The dispute was given up, or cannot be; it goes where the PSP says it is, or is asked about at once."""
+    case = next(case for case in batch.cases if case.dispute.pk == operation.dispute_id)
+    if result.snapshot is not None:
+        disputes.apply(batch, batch.charges[case.dispute.charge_id], result.snapshot)
+    elif operation.closed_at is not None:
+        case.dispute.due_at, case.dispute.tries, case.is_changed = batch.now, 0, True
+
+
 _APPLY = {
     _K.SAVE_METHOD: _apply_saved_method,
     _K.REGISTER: _apply_registration,
@@ -306,6 +315,7 @@ _APPLY = {
     _K.CANCEL: _apply_to_charge,
     _K.REFUND: _apply_refund,
     _K.SUBMIT_EVIDENCE: _apply_evidence,
+    _K.ACCEPT_DISPUTE: _apply_acceptance,
 }
 
 

@@ -240,6 +240,19 @@ def _payout_refused(batch: PayoutBatch, payout: Payout, operation: PspOperation,
     _fail(batch, payout, result.failure)
 
 
+def _stopped(batch: PayoutBatch, payout: Payout, _operation: PspOperation, snapshot: Snapshot) -> None:
+    """The payout at the PSP is cancelled, or had failed before: its money is fetched back."""
+    follow(batch, payout, snapshot)
+
+
+def _stop_refused(batch: PayoutBatch, payout: Payout, operation: PspOperation, result: Result) -> None:
+    """The payout goes on: whoever asked for its end is told."""
+    close(batch, operation, str(result.outcome))
+    if result.snapshot is not None:
+        follow(batch, payout, result.snapshot)
+    batch.publish(payout, "cancellation_refused")
+
+
 def _brought_back(batch: PayoutBatch, payout: Payout, _operation: PspOperation, _snapshot: Snapshot) -> None:
     """The money is in our balance again, and so in the wallet."""
     payout.give_back()
@@ -265,12 +278,14 @@ _DONE = {
     _K.TRANSFER: _transferred,
     _K.PAYOUT: _paid_out,
     _K.REVERSE_TRANSFER: _brought_back,
+    _K.CANCEL_PAYOUT: _stopped,
 }
 _DECLINED = {
     _K.CREATE_PAYEE: _payee_refused,
     _K.TRANSFER: _transfer_refused,
     _K.PAYOUT: _payout_refused,
     _K.REVERSE_TRANSFER: _reversal_refused,
+    _K.CANCEL_PAYOUT: _stop_refused,
 }
 
 

@@ -90,6 +90,7 @@ class Dispute(Machine):
     tries = models.IntegerField(db_default=0, default=0)
 
     class Meta:
+        permissions = [("answer_disputes", "Can answer disputes and give them up")]
         constraints = [
             models.UniqueConstraint("psp_account", "psp_id", name="psp_dispute_is_known_once"),
             models.UniqueConstraint("id", "book", name="dispute_belongs_to_one_book"),

@@ -28,7 +28,9 @@ class PspOperation(models.Model):
         TRANSFER = "transfer"
         PAYOUT = "payout"
         REVERSE_TRANSFER = "reverse_transfer"
+        CANCEL_PAYOUT = "cancel_payout"
         SUBMIT_EVIDENCE = "submit_evidence"
+        ACCEPT_DISPUTE = "accept_dispute"
 
     class State(models.TextChoices):
         PREPARED = "PREPARED"  # never sent, or proven not executed
@@ -98,7 +100,7 @@ class PspOperation(models.Model):
             ),
             models.UniqueConstraint(
                 "dispute",
-                condition=Q(closed_at__isnull=True, kind="submit_evidence"),
+                condition=Q(closed_at__isnull=True, kind__in=["submit_evidence", "accept_dispute"]),
                 name="one_open_answer_per_dispute",
             ),
             models.CheckConstraint(

@@ -168,6 +168,7 @@ class Payout(Machine):
             models.Index("book", "id", name="payout_by_book"),
             models.Index("seller", "id", name="payout_by_seller"),
             models.Index("due_at", condition=Q(due_at__isnull=False), name="payout_due"),
+            models.Index("id", condition=Q(status="requires_approval"), name="payout_to_approve"),
         ]
 
     def __str__(self) -> str:

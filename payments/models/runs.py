@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from ledger.models import Book
@@ -40,6 +40,7 @@ class Run(models.Model):
         indexes = [
             models.Index("due_at", condition=Q(due_at__isnull=False), name="run_due"),
             models.Index("id", condition=Q(dead_at__isnull=False), name="run_dead"),
+            models.Index("kind", F("finished_at").desc(), condition=Q(finished_at__isnull=False), name="run_finished"),
         ]
 
     def __str__(self) -> str:

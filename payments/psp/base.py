@@ -350,6 +350,10 @@ class Adapter(Protocol):
         """Hand evidence in. SUCCEEDED: the PSP has it. DECLINED: it does not take it (any more)."""
         ...
 
+    def accept_dispute(self, context: CallContext, psp_id: str) -> Result:
+        """Give a dispute up: the buyer keeps the money. SUCCEEDED: it is lost. DECLINED: it cannot be given up."""
+        ...
+
     def create_payee(self, context: CallContext, request: PayeeRequest) -> Result: ...
 
     def transfer(self, context: CallContext, payee: str, amount_minor: int, currency: str) -> Result:
@@ -360,6 +364,14 @@ class Adapter(Protocol):
 
     def payout(self, context: CallContext, payee: str, amount_minor: int, currency: str) -> Result:
         """Pay a payee's balance out to its bank. PENDING until the PSP says that it arrived."""
+        ...
+
+    def cancel_payout(self, context: CallContext, payee: str, payout: str) -> Result:
+        """Stop a payout that has not left yet, and say where it stands.
+
+        SUCCEEDED: it is cancelled, or had ended before: the snapshot tells. DECLINED, `payout_not_cancellable`: it is
+        on its way and goes on.
+        """
         ...
 
     def balance(self, currency: str) -> Result:

@@ -33,6 +33,8 @@ class FailureCode(StrEnum):
     INSUFFICIENT_BALANCE = "insufficient_balance"
     PAYOUT_NOT_POSSIBLE = "payout_not_possible"
     PAYOUT_FAILED = "payout_failed"
+    PAYOUT_CANCELLED = "payout_cancelled"
+    PAYOUT_NOT_CANCELLABLE = "payout_not_cancellable"
     NOT_FOUND = "not_found"
     REFUSED = "refused"
 
@@ -57,6 +59,8 @@ MESSAGES: Final[dict[FailureCode, str]] = {
     FailureCode.INSUFFICIENT_BALANCE: "There is not enough money at the payment provider yet.",
     FailureCode.PAYOUT_NOT_POSSIBLE: "The payment provider cannot pay out to this account.",
     FailureCode.PAYOUT_FAILED: "The bank did not accept the money. Check the bank account.",
+    FailureCode.PAYOUT_CANCELLED: "The payout was cancelled before the money left.",
+    FailureCode.PAYOUT_NOT_CANCELLABLE: "The payout is on its way and cannot be cancelled any more.",
     FailureCode.NOT_FOUND: "The payment does not exist at the payment provider.",
     FailureCode.REFUSED: "The payment provider refused the request.",
 }

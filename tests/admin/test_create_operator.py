@@ -70,6 +70,11 @@ def test_a_new_password_for_nobody_is_refused(db: None) -> None:
 
 def test_the_roles_are_what_the_migration_made_them(db: None) -> None:
     rights = {group.name: set(group.permissions.values_list("codename", flat=True)) for group in Group.objects.all()}
-    assert rights["operator"] - rights["viewer"] == {"operate_payments", "make_proposals", "handle_bank_files"}
+    assert rights["operator"] - rights["viewer"] == {
+        "operate_payments",
+        "make_proposals",
+        "answer_disputes",
+        "handle_bank_files",
+    }
     assert all(name.startswith("view_") for name in rights["viewer"])
     assert not rights["viewer"] & {"view_apikey", "view_user", "view_idempotencyrecord"}

@@ -179,18 +179,21 @@ def test_a_bank_account_that_the_psp_refuses_ends_the_payouts_that_wait_for_it(s
     shop.check()
 
 
-def test_a_payout_is_cancelled_before_anything_was_sent_and_not_later(shop: Shop, market: Market) -> None:
+def test_a_payout_is_cancelled_before_anything_was_sent_and_not_when_it_has_ended(shop: Shop, market: Market) -> None:
     market.earn(10_000)
     payout = market.ask(4_000)
     payouts.cancel(payout.pk, now=seam.now())
     assert _again(payout).status == _S.CANCELLED
     assert market.wallet()["available"] == 9_000
-    sent = market.ask(5_000)
+    paid = market.ask(5_000)
     shop.work()
-    with pytest.raises(PaymentsError) as refusal:
-        payouts.cancel(sent.pk, now=seam.now())
-    assert refusal.value.code == "payout_not_cancellable"
-    assert _again(sent).status == _S.SENT
+    market.bank_says(paid, "paid")
+    for over in (payout, paid):
+        with pytest.raises(PaymentsError) as refusal:
+            payouts.cancel(over.pk, now=seam.now())
+        assert refusal.value.code == "payout_not_cancellable"
+    assert [_again(row).status for row in (payout, paid)] == [_S.CANCELLED, _S.PAID]
+    assert not PspOperation.objects.filter(kind=_K.CANCEL_PAYOUT).exists()
     shop.check()
 
 

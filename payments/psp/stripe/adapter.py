@@ -39,6 +39,7 @@ from payments.psp.stripe.results import (
     CREATED,
     PAID,
     PAID_OUT,
+    PAYOUT_STOPPED,
     REFUNDED,
     inexpressible,
     result_of_refusal,
@@ -243,6 +244,11 @@ class StripeAdapter:
         answer = self._wire.call("disputes.update", lambda: self._v1.disputes.update(psp_id, params, _options(context)))
         return translated(answer, ObjectKind.DISPUTE, CREATED)
 
+    def accept_dispute(self, context: CallContext, psp_id: str) -> Result:
+        """Close the dispute, which Stripe counts as lost at once."""
+        answer = self._wire.call("disputes.close", lambda: self._v1.disputes.close(psp_id, {}, _options(context)))
+        return translated(answer, ObjectKind.DISPUTE, CREATED)
+
     def create_payee(self, context: CallContext, request: PayeeRequest) -> Result:
         """Make a connected account that we pay out by hand, with the seller's bank account."""
         params = payee_params(request, _metadata(context))
@@ -288,6 +294,23 @@ class StripeAdapter:
         options: RequestOptions = {**_options(context), "stripe_account": payee}
         answer = self._wire.call("payouts.create", lambda: self._v1.payouts.create(params, options))
         return translated(answer, ObjectKind.PAYOUT, PAID_OUT, refused_as=FailureCode.PAYOUT_NOT_POSSIBLE)
+
+    def cancel_payout(self, context: CallContext, payee: str, payout: str) -> Result:
+        """Cancel a payout of a connected account; Stripe does that only while it is `pending`.
+
+        A refusal does not show the payout, so where it stands is asked: one that had ended before needs no cancelling.
+        """
+        options: RequestOptions = {**_options(context), "stripe_account": payee}
+        answer = self._wire.call("payouts.cancel", lambda: self._v1.payouts.cancel(payout, {}, options))
+        result = translated(answer, ObjectKind.PAYOUT, PAYOUT_STOPPED, refused_as=FailureCode.PAYOUT_NOT_CANCELLABLE)
+        if isinstance(answer, Refusal) and answer.error.code == ErrorCode.REFUSED:
+            fetched = self.fetch(ObjectKind.PAYOUT, payout, payee)
+            if fetched.snapshot is None:
+                return _in_doubt(fetched)
+            outcome = PAYOUT_STOPPED.get(fetched.snapshot.status, Outcome.UNKNOWN)
+            failure = result.failure if outcome is Outcome.DECLINED else None
+            return replace(result, outcome=outcome, snapshot=fetched.snapshot, failure=failure)
+        return result
 
     def balance(self, currency: str) -> Result:
         """Ask what is available in our balance; a number below zero is told as it is."""

@@ -61,6 +61,12 @@ PAID_OUT: Final[Outcomes] = {
     ObjectStatus.FAILED: Outcome.DECLINED,
     ObjectStatus.CANCELLED: Outcome.DECLINED,
 }
+PAYOUT_STOPPED: Final[Outcomes] = {
+    ObjectStatus.CANCELLED: Outcome.SUCCEEDED,
+    ObjectStatus.FAILED: Outcome.SUCCEEDED,  # it ended by itself: the money is on the payee's balance
+    ObjectStatus.PROCESSING: Outcome.DECLINED,
+    ObjectStatus.SUCCEEDED: Outcome.DECLINED,
+}
 
 
 def inexpressible(amount_minor: int, currency: str) -> Result:
@@ -129,5 +135,7 @@ def _snapshot_in(error: Json, kind: ObjectKind) -> Snapshot | None:
 def _failure_of_status(snapshot: Snapshot) -> Failure:
     if snapshot.failure is not None:
         return snapshot.failure
+    if snapshot.kind is ObjectKind.PAYOUT:
+        return failure_of(FailureCode.PAYOUT_NOT_CANCELLABLE)
     cancelled = snapshot.status is ObjectStatus.CANCELLED
     return failure_of(FailureCode.PAYMENT_CANCELLED if cancelled else FailureCode.NOT_CAPTURABLE)

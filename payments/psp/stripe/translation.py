@@ -235,14 +235,14 @@ def payout_snapshot(payout: Json) -> Snapshot:
     status = _known(_PAYOUT_STATUSES, text(payout, "status"))
     currency = text(payout, "currency").upper()
     reason = text_or_empty(payout, "failure_code")
-    back = status in (ObjectStatus.FAILED, ObjectStatus.CANCELLED)
+    why = {ObjectStatus.FAILED: FailureCode.PAYOUT_FAILED, ObjectStatus.CANCELLED: FailureCode.PAYOUT_CANCELLED}
     return Snapshot(
         kind=ObjectKind.PAYOUT,
         psp_id=text(payout, "id"),
         status=status,
         currency=currency,
         amount_minor=_ours(integer(payout, "amount"), currency),
-        failure=failure_of(FailureCode.PAYOUT_FAILED, reason or str(payout.get("status"))) if back else None,
+        failure=failure_of(why[status], reason or str(payout.get("status"))) if status in why else None,
         created_at=moment_or_none(payout, "created"),
         metadata=texts(payout, "metadata"),
     )

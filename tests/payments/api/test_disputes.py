@@ -232,3 +232,26 @@ def test_a_dispute_that_waits_for_no_answer_takes_none(api: Api, shop: Tenant, s
     row = made(shop, status=status)
     problem(send(api, row, ("receipt", "a.pdf", PDF)), 409, "dispute_not_answerable")
     assert DisputeEvidence.objects.count() == 0
+
+
+def test_a_dispute_is_given_up_once_and_the_same_key_gets_the_first_answer(api: Api, shop: Tenant) -> None:
+    row = made(shop)
+    answer = api.post(f"disputes/{name_of(row)}/accept", {}, idempotency_key="up")
+    assert answer.status_code == 202, answer.content
+    assert json.loads(answer.content)["status"] == "needs_response"
+    operation = PspOperation.objects.get(dispute=row)
+    assert (operation.kind, operation.state) == ("accept_dispute", "PREPARED")
+    again = api.post(f"disputes/{name_of(row)}/accept", {}, idempotency_key="up")
+    assert (again.content, again["Idempotency-Replayed"]) == (answer.content, "true")
+    problem(api.post(f"disputes/{name_of(row)}/accept", {}), 409, "dispute_not_answerable")
+    problem(api.post(f"disputes/{name_of(row)}/evidence", {"product_description": "x"}), 409, "dispute_not_answerable")
+    assert PspOperation.objects.filter(dispute=row).count() == 1
+
+
+def test_who_may_not_answer_does_not_give_up(api: Api, shop: Tenant, other: Tenant) -> None:
+    row = made(shop)
+    problem(Api(other.key).post(f"disputes/{name_of(row)}/accept", {}), 404, "not_found")
+    problem(api.post(f"disputes/{name_of(row)}/accept", {"amount": "1.00"}), 400, "invalid_request")
+    ApiKey.objects.filter(pk=shop.api_key.pk).update(scopes=["payments:read"])
+    problem(api.post(f"disputes/{name_of(row)}/accept", {}), 403, "scope_missing")
+    assert not PspOperation.objects.filter(dispute=row).exists()

@@ -136,8 +136,9 @@ def test_a_merchant_sets_its_terms(api: Api, shop: Tenant) -> None:
     address = f"merchants/{public_id('mer', shop.merchant.public_id)}"
     response = api.send("PUT", f"{address}/terms", TERMS)
     assert response.status_code == 200, response.content
-    assert answers.Merchant.model_validate_json(response.content).books[0].terms.model_dump() == TERMS
-    assert json.loads(api.get(address).content)["books"][0]["terms"] == TERMS
+    shown = {**TERMS, "payout_approval_above": {}}
+    assert answers.Merchant.model_validate_json(response.content).books[0].terms.model_dump() == shown
+    assert json.loads(api.get(address).content)["books"][0]["terms"] == shown
 
 
 @pytest.mark.parametrize(
@@ -150,6 +151,7 @@ def test_a_merchant_sets_its_terms(api: Api, shop: Tenant) -> None:
         {"release_days_after_capture": 366},
         {"mode": "live"},
         {"more": 1},
+        {"payout_approval_above": {}},  # who pays out does not say what needs a second person
     ],
 )
 def test_wrong_terms_change_nothing(api: Api, shop: Tenant, change: dict[str, Any]) -> None:
