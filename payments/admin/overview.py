@@ -6,6 +6,7 @@ index on rows that should not exist, and is cut at `LIMIT`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -104,6 +105,22 @@ _MENU: tuple[tuple[str, tuple[tuple[str, str, type[Model]], ...]], ...] = (
 )
 
 
+_Group = tuple[str, tuple[tuple[str, str, type[Model]], ...]]
+# What the apps above add: groups of the menu, and tables of what needs a person with the right to see them.
+_more: list[_Group] = []
+_needed: list[tuple[str, Callable[[], Table]]] = []
+
+
+def add_group(title: str, entries: tuple[tuple[str, str, type[Model]], ...]) -> None:
+    """Add a group to the menu: title, icon and model of each entry. Once, when the pages are found."""
+    _more.append((title, entries))
+
+
+def add_needed(right: str, table: Callable[[], Table]) -> None:
+    """Add a table of what needs a person, for those who have a right. Once, when the pages are found."""
+    _needed.append((right, table))
+
+
 def menu(request: HttpRequest) -> list[dict[str, Any]]:
     """Return the side menu: only what the user may see."""
     people = [
@@ -111,7 +128,7 @@ def menu(request: HttpRequest) -> list[dict[str, Any]]:
         _item(request, "Audit trail", "policy", "admin", "logentry"),
     ]
     groups: list[dict[str, Any]] = [{"items": [{"title": "Overview", "icon": "home", "link": reverse("admin:index")}]}]
-    for title, entries in _MENU:
+    for title, entries in (*_MENU, *_more):
         items = [_item(request, *entry[:2], *_names(entry[2])) for entry in entries]
         groups.append({"title": title, "separator": True, "items": [item for item in items if item]})
     groups.append({"title": "Staff", "separator": True, "items": [item for item in people if item]})
@@ -156,6 +173,7 @@ def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         tables.append(_dead_notifications())
     if request.user.has_perm("wallet.view_proposal"):
         tables.append(_proposals())
+    tables += [table() for right, table in _needed if request.user.has_perm(right)]
     context["needed"] = [table for table in tables if table.rows]
     context["looked"] = bool(tables)
     context["stopped"] = any(table.title == STOPPED for table in context["needed"])
