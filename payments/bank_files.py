@@ -31,7 +31,7 @@ from payments.payout_stops import payouts_stopped
 from payments.payout_ways import FILE
 from wallet import chart
 
-MAX_PAYOUTS: Final = 5000  # of one file; a run makes as many as it needs
+MAX_PAYOUTS: Final = 2000  # of one file, which is one transaction; a run makes as many files as it needs
 MAX_FILES: Final = 100
 log = structlog.get_logger(__name__)
 _S = BankFile.Status
