@@ -93,6 +93,8 @@ class Landed:
         values = "".join(f', {sql} AS "{alias}"' for alias, sql in layout.values.items())
         ours = ", ".join(f"{layout.line.get(column) or ABSENT[column]} AS {column}" for column in LINE)
         wrong = " OR ".join(f"coalesce({check.wrong}, false)" for check in layout.checks) or "false"
+        # Counting twins turns the rows around; they are stored as the document has them.
+        in_order = "" if layout.keys == Keys.OWN else "ORDER BY place"
         masked = ", ".join(_MASKED.get(column, column) for column in LINE if column != "key")
         return f"""
 WITH cells AS (SELECT number AS place{cells} FROM pg_temp.reconciliation_landing),
@@ -102,7 +104,8 @@ typed AS (
              ON currencies.code = {layout.currency} OFFSET 0),
 line AS (SELECT place, {layout.number} AS number, {ours}, ({wrong}) AS wrong FROM typed OFFSET 0),
 keyed AS (
-    SELECT place, number, {_KEYS[layout.keys]} AS key, {masked}, (wrong OR {_WRONG_LINE}) AS wrong FROM line OFFSET 0)
+    SELECT place, number, {_KEYS[layout.keys]} AS key, {masked}, (wrong OR {_WRONG_LINE}) AS wrong
+      FROM line {in_order} OFFSET 0)
 """  # noqa: S608 - constants of the formats
 
 

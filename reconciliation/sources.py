@@ -15,9 +15,11 @@ from typing import Any, Final
 from django.db import IntegrityError, connection, transaction
 
 from config import seam
-from payments.errors import Conflict, Invalid, NotFound
+from payments.errors import Conflict, FieldError, Invalid, NotFound
 from payments.models import MerchantBook, PspAccount
+from reconciliation.formats import FORMATS
 from reconciliation.formats.base import Side, SourceFacts
+from reconciliation.formats.declared import problems_of
 from reconciliation.models import Source
 
 BANK_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
@@ -88,6 +90,37 @@ def open_bank(
             )
     except IntegrityError:
         raise Conflict("source_exists", f"this book has a source bank:{name}") from None
+
+
+def describe(
+    source: Source,
+    *,
+    location: str | None = None,
+    format: str | None = None,
+    columns: Mapping[str, Any] | None = None,
+    account: str | None = None,
+) -> Source:
+    """Say where a source's files are looked for, in which format, which of their columns is what, and its account.
+
+    `None` leaves a thing as it is. Idempotent. Raises `Invalid` with every setting that makes no sense.
+    """
+    problems = []
+    if format not in (None, "", *FORMATS):
+        problems.append(FieldError("format", "invalid_value", f"is one of {', '.join(sorted(FORMATS))}"))
+    if columns:
+        problems += [FieldError(f"columns.{name}", "invalid_value", detail) for name, detail in problems_of(columns)]
+    if location and (format or source.format) == "":
+        problems.append(FieldError("format", "required", "a location needs the format of its files"))
+    if problems:
+        raise Invalid("invalid_request", "the source cannot be described like this", errors=problems)
+    given = {"location": location, "format": format, "account": account and "".join(account.split()).upper()}
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if columns is not None:
+        changes["columns"] = dict(columns)
+    for name, value in changes.items():
+        setattr(source, name, value)
+    source.save(update_fields=list(changes))
+    return source
 
 
 def find(book_id: int, code: str, *, now: datetime) -> Source:
