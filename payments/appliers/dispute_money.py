@@ -115,6 +115,26 @@ class Money:
 
         changing.decide(self.batch, order, decide)
 
+    def return_cost(self, facts: DisputeFacts) -> None:
+        """Take back what the PSP charged for a dispute that is lost all the same; no money of it came back before."""
+        self.case.dispute.cost_returned_minor = facts.cost_returned_minor
+        part = self.case.parts[0]
+        order = self.batch.orders[part.order_id]
+
+        def decide(_holding: Holding, _changed: Changing | None) -> None:
+            self.batch.movements.append(
+                movements.win_dispute(
+                    self._heading(part),
+                    psp_account=self.charge.psp_account.code,
+                    seller=self.batch.sellers[order.seller_id],
+                    share=Share(),
+                    amount=0,
+                    cost=facts.cost_returned_minor,
+                )
+            )
+
+        changing.decide(self.batch, order, decide)
+
     def give_up(self) -> None:
         """Let go of what is still held: the sellers' shares, the platform's fee, and its loss."""
         self.case.dispute.lost_minor = self.case.dispute.held_minor

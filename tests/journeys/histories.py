@@ -29,6 +29,7 @@ from reconciliation import sub_ledger
 from reconciliation.models import Source
 from tests.database import Clone
 from tests.faults.crashes import Boundaries, bury
+from tests.journeys.bank_verbs import BankVerbs
 from tests.journeys.draws import CURRENCIES, FAULTS, OPERATIONS, TOKENS, pick, picks
 from tests.journeys.payout_verbs import PayoutVerbs
 from tests.journeys.played_market import PlayedMarket
@@ -43,7 +44,7 @@ from wallet.errors import InsufficientAvailable, TooLittle
 TIMED: Final = {"nothing_is_stuck", "unknown_is_resolved"}
 
 
-class Histories(StoredVerbs, PayoutVerbs):
+class Histories(BankVerbs, StoredVerbs, PayoutVerbs):
     """Everything that can happen to the money of one merchant with two sellers."""
 
     def __init__(self, clone: Clone, psp: SandboxPsp, tell: Callable[[list[str], Counter[str]], None]) -> None:

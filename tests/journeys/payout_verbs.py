@@ -20,7 +20,7 @@ from tests.journeys.played_market import MAKER, PlayedMarket
 
 CHECKER: Final = "user:checker"
 # What a request for a payout may be refused for here; anything else is a bug.
-REFUSALS: Final = {"insufficient_available_balance", "payout_below_minimum"}
+REFUSALS: Final = {"insufficient_available_balance", "payout_below_minimum", "payout_currency_not_sepa"}
 SCHEDULES: Final[dict[str, dict[str, str | int]]] = {
     "when it is asked for": {"interval": "manual"},
     "as soon as it is released": {"interval": "on_release"},

@@ -113,6 +113,25 @@ def test_a_dispute_that_is_won_gives_everybody_back_what_was_taken(shop: Shop, p
     shop.check()
 
 
+def test_the_psp_may_return_its_charge_for_a_dispute_that_is_lost_all_the_same(shop: Shop, paid: PaymentEvent) -> None:
+    psp_id = disputed(shop, paid)
+    hear(shop)
+    shop.psp.control(f"disputes/{psp_id}/close", status="lost", fee_returned=True)
+    for _ in range(2):
+        hear(shop, times=2)
+    dispute = Dispute.objects.get()
+    assert (dispute.status, dispute.cost_minor, dispute.cost_returned_minor) == ("lost", 2000, 2000)
+    assert platform(shop) == {}, "neither its fee nor the charge for the dispute is left"
+    assert wallet(shop) == {}
+    assert [kind for kind, _ in shop.journals()].count("win_dispute") == 1
+    shop.psp.control(f"disputes/{psp_id}/close", status="won")
+    hear(shop)
+    assert (Dispute.objects.get().status, Dispute.objects.get().regained_minor) == ("won", 2500)
+    assert platform(shop) == {"fees:platform": 250}
+    assert invariants.check().violations == []
+    shop.check()
+
+
 def test_a_dispute_that_is_lost_takes_the_sellers_share_and_the_platforms_fee(shop: Shop, paid: PaymentEvent) -> None:
     psp_id = disputed(shop, paid)
     hear(shop)
