@@ -109,6 +109,9 @@ _CHECKS: dict[str, str] = {
                  FROM payments_disputepart p JOIN payments_dispute d ON d.id = p.dispute_id
                 CROSS JOIN unnest(ARRAY['open_dispute', 'win_dispute', 'lose_dispute', 'regain_dispute']) AS v (verb)
                 UNION ALL
+               SELECT d.book_id, 'win_dispute:' || $DISPUTE || ':1:cost' FROM payments_dispute d
+                WHERE d.cost_returned_minor > 0
+                UNION ALL
                SELECT p.book_id, v.verb || ':' || $PAYOUT FROM payments_payout p,
                       unnest(ARRAY['reserve_payout', 'cancel_payout', 'fund_payout', 'pay_out', 'unpay_payout',
                                    'return_payout', 'bank_payout', 'return_bank_payout']) AS v (verb)
@@ -368,7 +371,7 @@ _CHECKS: dict[str, str] = {
                  JOIN ledger_account b ON b.id = e.account_id
                 WHERE t.book_id = d.book_id AND t.reference IN (
                       'open_dispute:' || c.subject, 'win_dispute:' || c.subject, 'lose_dispute:' || c.subject,
-                      'regain_dispute:' || c.subject)) x
+                      'regain_dispute:' || c.subject, 'win_dispute:' || c.subject || ':cost')) x
          WHERE (x.opened, x.held, x.reserved, x.lost) IS DISTINCT FROM
                (p.amount_minor + c.cost, p.amount_minor, p.pending_minor + p.available_minor + p.debt_minor,
                 p.lost_minor)

@@ -34,7 +34,7 @@ def of_orders(book_id: int, names: Iterable[str]) -> dict[str, Subject]:
     parts = {
         (value, int(position)): name
         for name in wanted
-        for dispute, _, position in (name.removesuffix(":regained").partition(":"),)
+        for dispute, _, position in (name.removesuffix(":regained").removesuffix(":cost").partition(":"),)
         if (value := parse_public_id("dsp", dispute)) and position.isdecimal()
     }
     found: dict[str, Subject] = {}

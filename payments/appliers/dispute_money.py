@@ -116,20 +116,22 @@ class Money:
         changing.decide(self.batch, order, decide)
 
     def return_cost(self, facts: DisputeFacts) -> None:
-        """Take back what the PSP charged for a dispute that is lost all the same; no money of it came back before."""
-        self.case.dispute.cost_returned_minor = facts.cost_returned_minor
-        part = self.case.parts[0]
+        """Take back what the PSP charged for a dispute, which it returns by itself: without any money, or after it."""
+        dispute, part = self.case.dispute, self.case.parts[0]
+        cost = facts.cost_returned_minor - dispute.cost_returned_minor
+        dispute.cost_returned_minor = facts.cost_returned_minor
+        heading = self.batch.heading(dispute.book_id, f"{self._subject(part)}:cost", self.charge.currency_id)
         order = self.batch.orders[part.order_id]
 
         def decide(_holding: Holding, _changed: Changing | None) -> None:
             self.batch.movements.append(
                 movements.win_dispute(
-                    self._heading(part),
+                    heading,
                     psp_account=self.charge.psp_account.code,
                     seller=self.batch.sellers[order.seller_id],
                     share=Share(),
                     amount=0,
-                    cost=facts.cost_returned_minor,
+                    cost=cost,
                 )
             )
 

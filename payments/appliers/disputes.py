@@ -158,7 +158,7 @@ def _book(batch: Batch, case: Case, charge: Charge, facts: DisputeFacts) -> None
             money.give_back(facts)
     if _is_given_up(dispute, facts):
         money.give_up()
-    if facts.stage == DisputeStage.LOST and facts.cost_returned_minor > 0 == dispute.cost_returned_minor:
+    if is_over and facts.cost_returned_minor > dispute.cost_returned_minor:
         money.return_cost(facts)
     if len(batch.decisions) > booked:
         _changed(batch, case)
