@@ -25,7 +25,7 @@ from payments.psp.base import (
     RegisterRequest,
     Result,
 )
-from payments.psp.failures import FailureCode
+from payments.psp.failures import FailureCode, failure_of
 from payments.psp.stripe.balance_lines import list_balance_lines
 from payments.psp.stripe.changes import list_changes
 from payments.psp.stripe.currencies import to_stripe
@@ -267,7 +267,11 @@ class StripeAdapter:
             "metadata": _metadata(context),
         }
         answer = self._wire.call("transfers.create", lambda: self._v1.transfers.create(params, _options(context)))
-        return translated(answer, ObjectKind.TRANSFER, CREATED, refused_as=FailureCode.PAYOUT_NOT_POSSIBLE)
+        result = translated(answer, ObjectKind.TRANSFER, CREATED, refused_as=FailureCode.PAYOUT_NOT_POSSIBLE)
+        if result.failure is not None and result.failure.code == FailureCode.PAYMENT_METHOD_UNUSABLE:
+            # What Stripe does not find here is the seller's account, and no buyer's method.
+            return replace(result, failure=failure_of(FailureCode.PAYOUT_NOT_POSSIBLE, result.failure.psp_code))
+        return result
 
     def reverse_transfer(self, context: CallContext, transfer: str, amount_minor: int, currency: str) -> Result:
         """Take money back from a connected account."""

@@ -45,6 +45,7 @@ READ_FAULTS: dict[str, tuple[str, str]] = {
 
 MONEY = (
     "register", "create_hosted_session", "save_method", "confirm", "capture", "cancel", "refund", "submit_evidence",
+    "accept_dispute", "create_payee", "transfer", "reverse_transfer", "payout", "cancel_payout",
 )  # fmt: skip
 REFUSED = "not_executed: psp_unreachable"
 UNAUTHORIZED = "not_executed: psp_authentication"
@@ -52,12 +53,19 @@ MISMATCH = "unknown: psp_key_mismatch"
 ABSENT = "declined: not_found"
 
 ANSWERS: dict[str, dict[str, str]] = {
-    "done": {**dict.fromkeys((*MONEY, "fetch", "find"), DONE), "ensure_webhook": "a secret"},
+    "done": {
+        **dict.fromkeys((*MONEY, "fetch", "find", "get_payee"), DONE),
+        "payout": "pending",
+        "ensure_webhook": "a secret",
+    },
     "declined": {
         "save_method": "declined: card_declined",
         "confirm": "declined: card_declined",
         "capture": "declined: not_capturable",
         "refund": "declined: not_refundable",
+        "transfer": "declined: insufficient_balance",
+        "payout": "declined: insufficient_balance",
+        "cancel_payout": "declined: payout_not_cancellable",
     },
     "3-D Secure": {"save_method": "requires_action", "confirm": "requires_action"},
     "decided later": {"confirm": "pending", "refund": "pending"},
@@ -69,6 +77,10 @@ ANSWERS: dict[str, dict[str, str]] = {
         "capture": "declined: amount_not_accepted",
         "refund": "declined: not_refundable",
         "submit_evidence": "declined: refused",
+        "create_payee": "declined: payout_not_possible",
+        "transfer": "declined: payout_not_possible",
+        "reverse_transfer": "declined: payout_not_possible",
+        "payout": "declined: payout_not_possible",
         "ensure_webhook": "ConnectionError",
     },
     "already done": {
@@ -77,6 +89,9 @@ ANSWERS: dict[str, dict[str, str]] = {
         "cancel": DONE,
         "refund": "declined: not_refundable",
         "submit_evidence": "declined: refused",
+        "accept_dispute": "declined: refused",
+        "reverse_transfer": "declined: payout_not_possible",
+        "cancel_payout": DONE,
     },
     "paid before the cancel": {"cancel": DONE},
     "unknown object": {
@@ -85,18 +100,26 @@ ANSWERS: dict[str, dict[str, str]] = {
         "cancel": ABSENT,
         "refund": "declined: payment_method_unusable",
         "submit_evidence": ABSENT,
+        "accept_dispute": ABSENT,
+        "transfer": "declined: payout_not_possible",
+        "reverse_transfer": ABSENT,
+        "payout": UNAUTHORIZED,
+        "cancel_payout": ABSENT,
         "fetch": ABSENT,
         "find": "not_executed",
+        "get_payee": UNAUTHORIZED,
     },
-    "same key, same request": dict.fromkeys(MONEY, DONE),
-    "same key, other request": {name: MISMATCH for name in MONEY if name != "cancel"},
+    "same key, same request": {**dict.fromkeys(MONEY, DONE), "payout": "pending"},
+    "same key, other request": {
+        name: MISMATCH for name in MONEY if name not in ("cancel", "accept_dispute", "cancel_payout")
+    },
     "bad key": {
-        **dict.fromkeys((*MONEY, "fetch"), UNAUTHORIZED),
+        **dict.fromkeys((*MONEY, "fetch", "get_payee"), UNAUTHORIZED),
         "find": "unknown: psp_authentication",
         "ensure_webhook": "ConnectionError",
     },
     "nobody there": {
-        **dict.fromkeys((*MONEY, "fetch"), REFUSED),
+        **dict.fromkeys((*MONEY, "fetch", "get_payee"), REFUSED),
         "find": "unknown: psp_unreachable",
         "ensure_webhook": "ConnectionError",
     },
@@ -153,7 +176,7 @@ Every cell is asserted by a test (`tests/payments/psp/`). An operation answers w
 
 The same for all that moves money or makes an object. The effect is counted at the PSP, past the
 adapter; then the same request is sent again with the same key. A 500 is kept under its key: only looking
-at the object helps.
+at the object helps. `succeeded` stands for what the operation says when it is done: a payout is `pending`.
 
 | fault | the adapter says | effect | same key again |
 |---|---|---|---|
@@ -193,7 +216,7 @@ def _table(cells: dict[str, dict[str, str]]) -> str:
     lines = ["| situation | operation | answer |", "|---|---|---|"]
     for situation, answers in cells.items():
         by_answer: dict[str, list[str]] = {}
-        for name in (*MONEY, "fetch", "find", "ensure_webhook"):
+        for name in (*MONEY, "fetch", "find", "get_payee", "ensure_webhook"):
             if name in answers:
                 by_answer.setdefault(answers[name], []).append(f"`{name}`")
         lines += [f"| {situation} | {', '.join(names)} | {answer} |" for answer, names in by_answer.items()]

@@ -9,7 +9,7 @@ from pytest_django import Settings
 from payments.psp.stripe import StripeAdapter
 from tests.payments.psp import localstripe
 from tests.payments.psp.operations import Bench
-from tests.sandbox_process import SandboxPsp
+from tests.sandbox_process import SandboxPsp, start, stop
 
 READ_TIMEOUT_SECONDS = 0.5
 
@@ -19,6 +19,14 @@ def localstripe_url() -> Iterator[str]:
     """Give the address of a running localstripe."""
     with localstripe.running() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def sandbox_psp() -> Iterator[SandboxPsp]:
+    """Give a sandbox whose payouts take an hour to leave: whether one still can be cancelled is not a race."""
+    psp = start("--payout-seconds", "7200")
+    yield psp
+    stop(psp)
 
 
 @pytest.fixture

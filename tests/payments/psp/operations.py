@@ -7,7 +7,7 @@ so that the adapter cannot be wrong about itself.
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,6 +22,7 @@ from payments.psp.base import (
     HostedRequest,
     ObjectKind,
     OrderLine,
+    PayeeRequest,
     RegisterRequest,
     Result,
 )
@@ -32,6 +33,8 @@ EVIDENCE = EvidenceRequest(
 )
 RETURN_URL = "https://shop.example/thanks"
 VISA = "pm_card_visa"
+AT_ONCE = "pm_card_bypassPending"  # its money is available at once
+PAYEE = PayeeRequest("DE", "EUR", "DE89370400440532013000", "", "Ann Example", "Ann's Pots", "ann@shop.example")
 
 type Truth = Any  # the SDK's services; tests read fields that only our answers have
 
@@ -65,6 +68,9 @@ class Situation:
     customer: str = ""
     token: str = VISA
     dispute: str = ""
+    payee: str = ""
+    transfer: str = ""
+    payout: str = ""
 
 
 @dataclass(frozen=True)
@@ -106,6 +112,36 @@ def disputed(bench: Bench) -> Situation:
             return Situation(charge=charge, dispute=found[0].id)
         assert time.monotonic() < gives_up_at, "nobody disputed the charge"
         time.sleep(0.01)
+
+
+def payee(bench: Bench) -> Situation:
+    """Make a seller's bank account known."""
+    made = bench.adapter.create_payee(context(), PAYEE).snapshot
+    assert made is not None
+    return Situation(payee=made.psp_id)
+
+
+def funded(bench: Bench) -> Situation:
+    """Have 50.00 EUR available, and somebody to pay."""
+    charge = registered(bench, 5_000)
+    bench.adapter.confirm(context(), charge, ConfirmRequest(AT_ONCE, RETURN_URL))
+    return payee(bench)
+
+
+def transferred(bench: Bench) -> Situation:
+    """Transfer 7.00 EUR to somebody."""
+    it = funded(bench)
+    made = bench.adapter.transfer(context(), it.payee, 700, "EUR").snapshot
+    assert made is not None
+    return replace(it, transfer=made.psp_id)
+
+
+def paid_out(bench: Bench) -> Situation:
+    """Pay 7.00 EUR out to somebody's bank; it has not left yet."""
+    it = transferred(bench)
+    made = bench.adapter.payout(context(), it.payee, 700, "EUR").snapshot
+    assert made is not None
+    return replace(it, payout=made.psp_id)
 
 
 def hosted(amount: int = 2500, **more: Any) -> HostedRequest:
@@ -204,7 +240,62 @@ SUBMIT_EVIDENCE = Operation(
         ctx, it.dispute, EvidenceRequest({"product_description": "A cup"})
     ),
 )
-MONEY = (REGISTER, HOSTED, SAVE_METHOD, CONFIRM, CAPTURE, CANCEL, REFUND, SUBMIT_EVIDENCE)
+ACCEPT_DISPUTE = Operation(
+    name="accept_dispute",
+    endpoint="disputes.close",
+    prepare=lambda bench: disputed(bench),
+    perform=lambda adapter, ctx, it: adapter.accept_dispute(ctx, it.dispute),
+    happened=lambda bench, _ctx, it: int(bench.truth.disputes.retrieve(it.dispute).status == "lost"),
+)
+CREATE_PAYEE = Operation(
+    name="create_payee",
+    endpoint="accounts.create",
+    prepare=lambda _bench: Situation(),
+    perform=lambda adapter, ctx, _it: adapter.create_payee(ctx, PAYEE),
+    happened=lambda bench, ctx, _it: len(_with_metadata(bench.truth.accounts.list({"limit": 100}), ctx.operation_id)),
+    perform_otherwise=lambda adapter, ctx, _it: adapter.create_payee(ctx, replace(PAYEE, name="Bob's Books")),
+)
+TRANSFER = Operation(
+    name="transfer",
+    endpoint="transfers.create",
+    prepare=lambda bench: funded(bench),
+    perform=lambda adapter, ctx, it: adapter.transfer(ctx, it.payee, 700, "EUR"),
+    happened=lambda bench, ctx, _it: len(_with_metadata(bench.truth.transfers.list({"limit": 100}), ctx.operation_id)),
+    perform_otherwise=lambda adapter, ctx, it: adapter.transfer(ctx, it.payee, 800, "EUR"),
+)
+REVERSE_TRANSFER = Operation(
+    name="reverse_transfer",
+    endpoint="transfers.reversals.create",
+    prepare=lambda bench: transferred(bench),
+    perform=lambda adapter, ctx, it: adapter.reverse_transfer(ctx, it.transfer, 700, "EUR"),
+    happened=lambda bench, ctx, it: len(
+        _with_metadata(bench.truth.transfers.reversals.list(it.transfer), ctx.operation_id)
+    ),
+    perform_otherwise=lambda adapter, ctx, it: adapter.reverse_transfer(ctx, it.transfer, 600, "EUR"),
+)
+PAYOUT = Operation(
+    name="payout",
+    endpoint="payouts.create",
+    prepare=lambda bench: transferred(bench),
+    perform=lambda adapter, ctx, it: adapter.payout(ctx, it.payee, 700, "EUR"),
+    happened=lambda bench, ctx, it: len(
+        _with_metadata(bench.truth.payouts.list({}, {"stripe_account": it.payee}), ctx.operation_id)
+    ),
+    perform_otherwise=lambda adapter, ctx, it: adapter.payout(ctx, it.payee, 600, "EUR"),
+)
+CANCEL_PAYOUT = Operation(
+    name="cancel_payout",
+    endpoint="payouts.cancel",
+    prepare=lambda bench: paid_out(bench),
+    perform=lambda adapter, ctx, it: adapter.cancel_payout(ctx, it.payee, it.payout),
+    happened=lambda bench, _ctx, it: int(
+        bench.truth.payouts.retrieve(it.payout, {}, {"stripe_account": it.payee}).status == "canceled"
+    ),
+)
+MONEY = (
+    REGISTER, HOSTED, SAVE_METHOD, CONFIRM, CAPTURE, CANCEL, REFUND, SUBMIT_EVIDENCE, ACCEPT_DISPUTE, CREATE_PAYEE,
+    TRANSFER, REVERSE_TRANSFER, PAYOUT, CANCEL_PAYOUT,
+)  # fmt: skip
 
 FETCH = Operation(
     name="fetch",
@@ -220,4 +311,11 @@ FIND = Operation(
     perform=lambda adapter, ctx, _it: adapter.find(ObjectKind.CHARGE, ctx.operation_id, datetime.now(UTC)),
     happened=lambda _bench, _ctx, _it: 0,
 )
-READS = (FETCH, FIND)
+GET_PAYEE = Operation(
+    name="get_payee",
+    endpoint="accounts.retrieve",
+    prepare=lambda bench: payee(bench),
+    perform=lambda adapter, _ctx, it: adapter.fetch(ObjectKind.PAYEE, it.payee),
+    happened=lambda _bench, _ctx, _it: 0,
+)
+READS = (FETCH, FIND, GET_PAYEE)
