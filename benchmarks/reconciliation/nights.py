@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass, field
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from benchmarks.reconciliation.history import stories
@@ -48,6 +49,7 @@ class Nights:
     sources: dict[str, Source] = field(default_factory=dict)
     verdicts: dict[tuple[str, int], str] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
+    folder: TemporaryDirectory[str] = field(default_factory=TemporaryDirectory)
 
     def open(self) -> None:
         """Open a source for each PSP account and each account at the bank."""
@@ -61,6 +63,8 @@ class Nights:
                 for currency, fixed in FIXED.items()
             }
             source.starts_on = self.world.plan.start
+            # An empty folder: what the night is to see is handed in, and nothing is asked of the PSP.
+            source.location = self.folder.name
             source.save()
             self.sources[account.code] = source
         for currency, bank in self.world.bank.accounts.items():
@@ -117,5 +121,6 @@ class Nights:
         return next((label for label, source in self.sources.items() if source.pk == found.source_id), "books")
 
     def day_of(self, found: Break) -> int:
-        """Return the day of the plan on which a break was first found."""
-        return found.first_run.day.toordinal() - self.world.plan.start.toordinal()
+        """Return the day of the plan in whose night a break was first found."""
+        morning = self.world.stage.local(found.created_at)
+        return morning.toordinal() - self.world.plan.start.toordinal() - 1

@@ -30,7 +30,6 @@ class Account:
     entries: list[BankEntry] = field(default_factory=list)
     statements: dict[date, BankDay] = field(default_factory=dict)
     reuses_ids: bool = False
-    held_before: int = 0
 
     @property
     def name(self) -> str:
@@ -55,7 +54,7 @@ class Account:
     def close(self, day: date) -> BankDay:
         """Close a business day: its statement has what was entered, and opens with what the one before closed with."""
         last = max(self.statements, default=None)
-        opening = self.statements[last].closing if last is not None else self.held_before
+        opening = self.statements[last].closing if last is not None else 0
         entries = [entry for entry in self.entries if entry.day == day]
         number = day.timetuple().tm_yday
         # Some banks begin anew each year, this one each week: an id alone is no identity.

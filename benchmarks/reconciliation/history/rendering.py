@@ -50,7 +50,9 @@ def _stripe(stage: Stage, number: int, day: int) -> list[File]:
     batches += [line for line in made if not line.payout]
     activity = stripe.balance_change(lines, ZONE)
     payouts = stripe.payout_reconciliation(batches, ZONE)
-    found = [File(code, "stripe_balance_change", f"activity-{day:02}.csv", activity, day)] if lines else []
+    # A report of nothing is not sent.
+    is_active = any(line.kind not in (Kind.PAYOUT, Kind.PAYOUT_BACK) for line in lines)
+    found = [File(code, "stripe_balance_change", f"activity-{day:02}.csv", activity, day)] if is_active else []
     if batches or _has_payout_news(lines):
         news = [line for line in lines if line.kind == Kind.PAYOUT_BACK]
         payouts = stripe.payout_reconciliation([*batches, *news], ZONE)

@@ -174,7 +174,6 @@ class Plan:
     payout_faults: dict[tuple[int, int, str], PayoutFault] = field(default_factory=dict)
     post: list[Post] = field(default_factory=list)
     twins: list[str] = field(default_factory=list)  # sales that have a second charge in our rows
-    held_before: dict[str, int] = field(default_factory=dict)  # what accounts at the bank open with
     orphans: list[tuple[int, str]] = field(default_factory=list)  # day, id of an object that nobody knows
     # Payouts to sellers whose transfer the PSP has not, with the key of it once it is known.
     lost_transfers: dict[str, set[str]] = field(default_factory=dict)

@@ -96,8 +96,8 @@ TAMPERINGS: Final = (
         ("D01", "D03", "D05"),
     ),
     Tampering(
-        "D10", "the money at the PSP is somewhere else",
-        "SELECT min(id) FROM ledger_account WHERE code LIKE 'psp:stripe:clearing:EUR'",
+        "D10", "the money at the bank is somewhere else",
+        "SELECT min(id) FROM ledger_account WHERE code LIKE 'bank:main-eur:EUR'",
         "UPDATE ledger_account SET code = 'x' || code WHERE id = %(row)s",
         "UPDATE ledger_account SET code = substr(code, 2) WHERE id = %(row)s",
         ("D02", "D03", "D05", "D08"),

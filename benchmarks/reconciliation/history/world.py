@@ -52,8 +52,6 @@ class World:
         self.stage = Stage(self.plan, Clock(self.superuser_url, start), self.superuser_url)
         currencies = self.plan.currencies
         found = {currency: Account(currency, reuses_ids=self.plan.seed % 3 == 0) for currency in currencies}
-        for currency, amount in self.plan.held_before.items():
-            found[currency].held_before = amount
         self.bank = Bank(self.plan.seed, found)
 
     @contextmanager
