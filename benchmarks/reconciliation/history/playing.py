@@ -96,7 +96,8 @@ class Stage:
             MerchantDetails("Teapots", Mode.TEST, FeeTerms(1000, {"EUR": 30}), "DE", "EUR"), now=now
         )
         self.book, self.key = made.book, made.key.key
-        merchants.put_terms(self.book.pk, {"time_zone": str(ZONE), "release_days_after_delivery": 0})
+        terms = {"time_zone": str(ZONE), "release_days_after_delivery": 0}
+        merchants.put_terms(self.book.pk, terms, actor=ACTOR)
         by_name = {sale.name: sale for sale in self.plan.sales}
         for number in range(self.plan.accounts):
             self.psps.append(Psp(number, self.clock.now, by_name, moment_of=self.moment_of))

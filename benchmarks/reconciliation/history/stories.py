@@ -22,7 +22,7 @@ SELLERS: Final = 5
 BUSY_DAYS: Final = 5
 # Histories begin on these Mondays: an ordinary one, before the end and the beginning of summer time, at the end of a
 # year and of a month.
-STARTS: Final = (date(2026, 9, 7), date(2026, 10, 19), date(2026, 3, 23), date(2025, 12, 29), date(2026, 6, 29))
+STARTS: Final = (date(2026, 9, 7), date(2026, 10, 19), date(2025, 3, 24), date(2025, 12, 29), date(2026, 6, 29))
 CALENDAR_DAYS: Final = 15
 _SIZES: Final = {"EUR": (900, 40_000), "USD": (900, 45_000), "JPY": (700, 60_000), "KWD": (1_500, 90_000)}
 
