@@ -155,12 +155,17 @@ SELECT 'refunds that are owed', 'refund:payable:' || currency, currency, sum(in_
   FROM sides GROUP BY currency
 """
 
-# A break whose money is in suspense says by its lines how much.
+# A break whose money is in suspense says how much: its lines, less what our books have of them already.
 _SUSPENSE = """
 WITH $MANUAL, $HELD, sides AS (
     SELECT b.currency, 0 AS in_books, l.gross_minor AS by_objects FROM reconciliation_break b
       JOIN ledger_transaction t ON t.id = b.transaction_id
       JOIN reconciliation_statementline l ON l.id = ANY (b.line_ids)
+     WHERE b.book_id = %(book)s AND b.state <> 'resolved' AND t.kind = 'suspend'
+     UNION ALL
+    SELECT b.currency, 0, -i.amount_minor FROM reconciliation_break b
+      JOIN ledger_transaction t ON t.id = b.transaction_id
+      JOIN reconciliation_item i ON i.id = ANY (b.item_ids)
      WHERE b.book_id = %(book)s AND b.state <> 'resolved' AND t.kind = 'suspend'
      UNION ALL
     SELECT m.currency, 0, m.amount FROM manual m WHERE m.code LIKE 'suspense:%%'

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from django.db.models import Sum
+
 from ledger.ids import public_id
 from reconciliation import matching, postings
-from reconciliation.models import Break, BreakEvent, Match, ReconciliationRun, Source, StatementLine
+from reconciliation.models import Break, BreakEvent, Item, Match, ReconciliationRun, Source, StatementLine
 from wallet import movements
 from wallet.movements import Heading, Movement
 
@@ -30,11 +32,18 @@ class Case:
     lines: Sequence[StatementLine]
     heading: Heading
     source: Source
+    # What of the lines our books have already: the items that the break names.
+    expected_minor: int = 0
 
     @property
     def gross_minor(self) -> int:
         """Return what the lines changed, before fees: those are booked with the match."""
         return sum(line.gross_minor for line in self.lines)
+
+    @property
+    def unnamed_minor(self) -> int:
+        """Return what of that nobody can name: of a payment that was charged twice, one charge is ours."""
+        return self.gross_minor - self.expected_minor
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +68,9 @@ def place_of(source: Source) -> str:
 
 
 def _suspended(case: Case) -> Movement | None:
-    if not case.gross_minor:
+    if not case.unnamed_minor:
         return None
-    return movements.suspend(case.heading, place=place_of(case.source), amount=case.gross_minor)
+    return movements.suspend(case.heading, place=place_of(case.source), amount=case.unnamed_minor)
 
 
 def _fee(case: Case) -> Movement | None:
@@ -131,8 +140,8 @@ def release(run: ReconciliationRun, found: Sequence[Break], *, now: datetime) ->
     made = []
     for row in found:
         case = _case(run.source, row, lines, times[row.pk], now=now)
-        if case.gross_minor:
-            made.append(movements.identify(case.heading, place=place_of(run.source), amount=case.gross_minor))
+        if case.unnamed_minor:
+            made.append(movements.identify(case.heading, place=place_of(run.source), amount=case.unnamed_minor))
     postings.record(made, now=now)
     ids = [line for row in found for line in row.line_ids]
     Match.objects.filter(line_id__in=ids, undone_at__isnull=True, rule=Match.Rule.BREAK).update(
@@ -156,7 +165,11 @@ def _case(source: Source, row: Break, lines: dict[int, StatementLine], times: in
     # The line is in the name: a break that comes back with another line is another booking.
     subject = f"{public_id('brk', row.public_id)}:{max(row.line_ids, default=0)}:{times}"
     assert row.currency_id is not None
-    return Case(row, own, postings.heading_of(source, subject, row.currency_id, day, now=now), source)
+    expected = (
+        Item.objects.filter(pk__in=row.item_ids).aggregate(total=Sum("amount_minor"))["total"] if row.item_ids else 0
+    )
+    heading = postings.heading_of(source, subject, row.currency_id, day, now=now)
+    return Case(row, own, heading, source, int(expected or 0))
 
 
 def _lines_of(found: Sequence[Break]) -> dict[int, StatementLine]:

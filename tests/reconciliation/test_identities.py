@@ -89,6 +89,18 @@ def test_what_repairs_book_closes(desk: Desk) -> None:
     assert residuals(close_again(run)) == {}, "suspense is what its breaks say"
 
 
+def test_of_a_payment_that_was_charged_twice_only_one_is_in_suspense(desk: Desk) -> None:
+    sold(desk, 1000)
+    (line,) = desk.true_statement()
+    desk.line(flow="charge", gross_minor=1000, fee_minor=3, reference=line.reference)
+    run = desk.night()
+    assert desk.codes() == ["A09"]
+    assert desk.balances()["suspense:credit"] == -1000
+    assert residuals(close_again(run)) == {}
+    run.source = None
+    assert residuals(close_again(run)) == {}
+
+
 def test_what_is_not_due_yet_is_named_and_then_in_a_break(desk: Desk) -> None:
     sold(desk, 1000)
     found = close(desk)
