@@ -4,6 +4,7 @@ The control endpoints of the sandbox, as a person could call them with curl. Flo
 """
 
 from collections import Counter
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import requests
@@ -19,6 +20,7 @@ class PspDesk:
     """The sandbox PSP's desk for one of its accounts."""
 
     def __init__(self, url: str, secret_key: str) -> None:
+        self._psp = url
         self._url = f"{url}/_sandbox"
         self.secret_key = secret_key
 
@@ -50,6 +52,36 @@ class PspDesk:
         """Let a seller's bank give back what was paid out; `payout` is our id."""
         found = self._named("payouts", "florin_payout", payout)
         self._ask("POST", f"payouts/{found['id']}/advance", json={"status": "failed"})
+
+    def pay_for_nothing(self, amount_minor: int, currency: str) -> None:
+        """Let somebody pay at the PSP's own account, as with a link that was made in its dashboard."""
+        body = {
+            "amount": amount_minor,
+            "currency": currency,
+            "payment_method": "pm_card_visa",
+            "payment_method_types[]": "card",
+            "confirm": "true",
+        }
+        with requests.Session() as session:
+            session.trust_env = False
+            session.auth = (self.secret_key, "")
+            answer = session.post(f"{self._psp}/v1/payment_intents", data=body, timeout=TIMEOUT_SECONDS)
+        if answer.status_code != 200 or answer.json()["status"] != "succeeded":
+            raise SandboxRefusal(f"a payment at the PSP: {answer.status_code} {answer.text[:200]}")
+
+    def settlement_file(self, *, damage: str = "", of: str = "") -> bytes:
+        """Return the PSP's settlement file of today, damaged on its way when that is wanted."""
+        query = {"account": self.secret_key, "day": f"{datetime.now(UTC):%Y-%m-%d}", "damage": damage, "source": of}
+        with requests.Session() as session:
+            session.trust_env = False
+            answer = session.get(
+                f"{self._url}/reports/balance_change",
+                params={name: value for name, value in query.items() if value},
+                timeout=TIMEOUT_SECONDS,
+            )
+        if answer.status_code != 200:
+            raise SandboxRefusal(f"the settlement file: {answer.status_code} {answer.text[:200]}")
+        return answer.content
 
     def delivered(self) -> Counter[str]:
         """Return how often each event reached us, by its id."""

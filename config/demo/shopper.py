@@ -77,6 +77,16 @@ class Shopper:
         """Create something or move money, once, however often it has to be sent."""
         return self.call("POST", path, body=body, headers={"Idempotency-Key": key or new_key()})
 
+    def upload(self, path: str, name: str, content: bytes, **fields: str) -> Json:
+        """Hand a file in, with the fields that say what it is. The same bytes again change nothing."""
+        answer = self._session().post(
+            self.base + path, data=fields, files={"file": (name, content)}, timeout=TIMEOUT_SECONDS
+        )
+        if not answer.ok:
+            raise ApiRefusal(answer.status_code, _problem(answer))
+        found: Json = answer.json()
+        return found
+
     def put_signed(self, path: str, body: Mapping[str, Any]) -> Json:
         """Set something that takes the signing secret beside the key, such as bank details."""
         return self.call("PUT", path, body=body, signed=True).body
