@@ -10,7 +10,7 @@ import io
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.core.management import call_command
@@ -62,12 +62,6 @@ def compare(
 
     Sums are those of the first book, counts and differences of all.
     """
-    from ledger import balances  # a replay imports this before Django is set up
-
-    turnover: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-    for account in balances.trial_balance(book_id):
-        turnover[account.currency][0] += account.debits
-        turnover[account.currency][1] += account.credits
     first = _Compared.of(book_id, psp_books)
     counts, differences = dict(first.counts), list(first.differences)
     for other in (_Compared.of(*one) for one in also):
@@ -75,13 +69,29 @@ def compare(
         for kind, count in other.counts.items():
             counts[kind] += count
     return Comparison(
-        trial_balance=tuple(TrialBalance(name, *sums) for name, sums in sorted(turnover.items())),
+        trial_balance=_trial_balance(book_id),
         violations=tuple(_violations()),
         clearing=_without_zero(first.clearing),
         at_the_psp=_without_zero(first.at_the_psp),
         counts=counts,
         differences=tuple(differences),
     )
+
+
+def look_again(before: Comparison, book_id: int) -> Comparison:
+    """Ask our own books again, after something more was booked; what the PSP was compared with stays as it was."""
+    found = [*before.violations, *(said for said in _violations() if said not in before.violations)]
+    return replace(before, trial_balance=_trial_balance(book_id), violations=tuple(found))
+
+
+def _trial_balance(book_id: int) -> tuple[TrialBalance, ...]:
+    from ledger import balances  # a replay imports this before Django is set up
+
+    turnover: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for account in balances.trial_balance(book_id):
+        turnover[account.currency][0] += account.debits
+        turnover[account.currency][1] += account.credits
+    return tuple(TrialBalance(name, *sums) for name, sums in sorted(turnover.items()))
 
 
 @dataclass(frozen=True, slots=True)

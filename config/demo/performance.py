@@ -13,12 +13,12 @@ from config import seam
 from config.demo import exchange_rates
 from config.demo.bank import BankRefusal
 from config.demo.browser import PageLacks
-from config.demo.comparison import Comparison, compare
+from config.demo.comparison import Comparison, compare, look_again
 from config.demo.marketplace import Marketplace, add_seller, open_marketplace
 from config.demo.psp import SandboxRefusal
 from config.demo.shopper import ApiRefusal, Json, TakesTooLong
 from config.demo.stage import Scene, Stage, Told, Unexpected
-from config.demo.story import FIRST, SCENES, SELLERS
+from config.demo.story import FIRST, LAST, SCENES, SELLERS
 from config.demo.telling import Bar, Teller
 from ledger.errors import LedgerError
 from ledger.money import Money, format_minor
@@ -114,15 +114,17 @@ def perform(addresses: Mapping[str, str], teller: Teller, *, over: Callable[[], 
     stage = Stage(market, _open_shops(market, teller), over)
     with teller.progress("scenes", len(SCENES)) as bar, ThreadPoolExecutor(len(SCENES)) as threads:
         scenes = [_play(FIRST, stage, teller, bar)]
-        others = [scene for scene in SCENES if scene is not FIRST]
+        others = [scene for scene in SCENES if scene not in (FIRST, LAST)]
         scenes += threads.map(lambda scene: _play(scene, stage, teller, bar), others)
+        beside = [(other.book_id, other.psp.books()) for other in stage.markets]
+        comparison = compare(market.book_id, market.psp.books(), also=beside)
+        scenes.append(_play(LAST, stage, teller, bar))
     place = {scene.name: number for number, scene in enumerate(SCENES)}
     in_order = sorted(stage.payments.items(), key=lambda made: place[made[1]])
     payments = [(name, market.shopper.get(f"/payments/{payment}")) for payment, name in in_order]
     back_and_out = {kind: list(market.shopper.pages(f"/{kind}")) for kind in ("refunds", "disputes", "payouts")}
     wallets = {name: market.shopper.get(f"/sellers/{seller}/wallets")["data"] for name, seller in stage.sellers.items()}
-    beside = [(other.book_id, other.psp.books()) for other in stage.markets]
-    comparison = compare(market.book_id, market.psp.books(), also=beside)
+    comparison = look_again(comparison, market.book_id)
     connection.close()
     return Performance(stage, scenes, payments, back_and_out, wallets, comparison)
 

@@ -1,17 +1,18 @@
 """The story: which scenes are played, and whose shops they need.
 
-The first scene is played alone: its money is at the PSP at once, and payouts are sent from nothing else. All others
-are played at the same time. A scene more is one more module of `config/demo/scenes`, or one more row of a module's
+The first scene is played alone: its money is at the PSP at once, and payouts are sent from nothing else. The last one
+looks back at all of them, when the books were compared. All others are played at the same time. A scene more is one more module of `config/demo/scenes`, or one more row of a module's
 `SCENES`.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from config.demo.scenes import abroad, bank_file, money_back, money_out, paying
+from config.demo.scenes import abroad, bank_file, money_back, money_out, night, paying
 from config.demo.stage import Scene, Stage
 
 FIRST: Final[Scene] = money_out.FIRST
+LAST: Final[Scene] = night.LAST
 SCENES: Final[Sequence[Scene]] = (
     FIRST,
     *paying.SCENES,
@@ -19,6 +20,7 @@ SCENES: Final[Sequence[Scene]] = (
     *money_out.SCENES,
     *abroad.SCENES,
     *bank_file.SCENES,
+    LAST,
 )
 SELLERS: Final[Mapping[str, Mapping[str, Any]]] = {
     **paying.SELLERS,

@@ -1,8 +1,8 @@
-"""The night: the PSP's settlement file of the day is compared with what we did, and every difference is found and named.
+"""The night: the PSP's settlement file of the day is compared with what we did; every difference is found and named.
 
 Played last and alone, when everything else has ended: what it finds is what was planted, and nothing else. Somebody
-pays at the PSP for nothing that we sold, and the file comes with a wrong amount in one line. The file that the PSP sends
-instead is right; what is left then is the unknown money, in suspense, in front of a person.
+pays at the PSP for nothing that we sold, and the file comes with a wrong amount in one line. The file that the PSP
+sends instead is right; what is left then is the unknown money, in suspense, in front of a person.
 """
 
 from collections.abc import Sequence
@@ -73,4 +73,4 @@ def _words(breaks: Sequence[dict[str, Any]]) -> str:
     return ", ".join(f"{found['code']} ({found['detail']})" for found in breaks) or "nothing"
 
 
-SCENES: Final = (Scene("night", night),)
+LAST: Final = Scene("night", night)
