@@ -1,8 +1,8 @@
 """The story: which scenes are played, and whose shops they need.
 
 The first scene is played alone: its money is at the PSP at once, and payouts are sent from nothing else. The last one
-looks back at all of them, when the books were compared. All others are played at the same time. A scene more is one more module of `config/demo/scenes`, or one more row of a module's
-`SCENES`.
+looks back at all of them, when the books were compared. All others are played at the same time. A scene more is one
+more module of `config/demo/scenes`, or one more row of a module's `SCENES`.
 """
 
 from collections.abc import Mapping, Sequence
