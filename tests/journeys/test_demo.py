@@ -39,7 +39,9 @@ def test_the_story_ends_as_told_and_all_books_agree(played: subprocess.Completed
     assert played.returncode == 0, played.stderr
     assert [scene["scene"] for scene in found["scenes"]] == [scene.name for scene in SCENES]
     assert all(scene["ended"] and scene["said"] and scene["figures"] for scene in found["scenes"])
-    assert found["payments"] == len(SCENES) - 1 == 18, "one scene sells twice, one in a marketplace of its own, one nothing"
+    assert found["payments"] == len(SCENES) - 1 == 18, (
+        "one scene sells twice, one in a marketplace of its own, one nothing"
+    )
     assert found["orders"] == {"CANCELLED": 2, "SUCCESS": 22}
     assert found["captured"] == {"EUR": "1206.70", "JPY": "1999", "KWD": "12.340"}
     counted = {"charges": 20, "refunds": 3, "disputes": 1, "transfers": 2, "payouts": 2}
