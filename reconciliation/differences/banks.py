@@ -66,13 +66,13 @@ SELECT 'B12' AS code, 'payee' AS leg, i.reference AS key, l.currency, l.gross_mi
 _REVERSALS: Final = """
 SELECT 'B06' AS code, 'bank' AS leg, l.key, l.currency, l.gross_minor AS amount,
        coalesce(nullif(l.reference, ''), l.key) AS reference,
-       CASE WHEN l.category LIKE '%%reversal%%' THEN format('reversal of %%s', l.gross_minor)
+       CASE WHEN l.category ILIKE ANY (ARRAY['%%reversal%%', '%%RVSL%%']) THEN format('reversal of %%s', l.gross_minor)
             ELSE format('%%s again: an entry like it is matched', l.gross_minor) END AS detail,
        ARRAY[l.id] AS line_ids, '{}'::bigint[] AS item_ids,
        jsonb_build_object('flow', l.flow, 'object', l.reference, 'category', l.category) AS evidence
   FROM reconciliation_open_line l
  WHERE l.flow IN ('credit', 'debit')
-   AND (l.category LIKE '%%reversal%%'
+   AND (l.category ILIKE ANY (ARRAY['%%reversal%%', '%%RVSL%%'])
         OR EXISTS (SELECT 1 FROM reconciliation_statementline t
                      JOIN reconciliation_match m ON m.line_id = t.id AND m.undone_at IS NULL AND m.item_id IS NOT NULL
                     WHERE t.source_id = l.source_id AND t.flow = l.flow AND t.currency = l.currency

@@ -209,3 +209,10 @@ def test_a_fee_beyond_the_contract_is_seen_and_stays(desk: Desk) -> None:
     assert found.amount_minor == 15 - line.fee_minor
     desk.run(desk.today + timedelta(days=1))
     assert desk.codes() == ["A10"]
+
+
+def test_what_a_bank_takes_back_or_gives_twice_is_seen(desk: Desk) -> None:
+    bank = desk.bank()
+    desk.line(flow="debit", category="PMNT-RCDT-OTHR:RVSL", gross_minor=-500, text="taken back", source=bank)
+    desk.run(source=bank)
+    assert desk.codes() == ["B06"]
