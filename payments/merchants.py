@@ -30,6 +30,7 @@ SCOPES: Final = (
     "payments:read",
     "disputes:write",
     "reconciliation:read",
+    "reconciliation:write",
     "payments:write",
     "sellers:read",
     "sellers:write",

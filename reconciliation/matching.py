@@ -120,6 +120,13 @@ SELECT %(source)s, %(run)s, 'group', %(version)s, p.id, x.line_id, x.item_id
  ORDER BY p.id, x.line_id, x.item_id
 """
 
+# A line that a revised document left out: it ends with nothing, and what it was matched with is open.
+_WITHDRAWN = """
+INSERT INTO reconciliation_match (source_id, run_id, rule, rules_version, "group", line_id)
+SELECT %(source)s, %(run)s, 'netted', %(version)s, l.id, l.id FROM reconciliation_open_line l
+ WHERE l.revision > 0 AND l.gross_minor = 0 AND l.fee_minor = 0 ORDER BY l.id
+"""
+
 # Lines about one object that take each other back, and that we never booked: a refund that failed before it was paid.
 _NETTED = """
 WITH sums AS (SELECT coalesce(nullif(match_key, ''), key) AS of, currency, min(id) AS id
@@ -187,8 +194,9 @@ DELETE FROM reconciliation_open_item o USING reconciliation_match m
  WHERE m.item_id = o.id AND m.undone_at IS NULL AND m.run_id = %(run)s
 """
 
-_RULES_OF_A_PSP: Final = (("group", _GROUPS), ("netted", _NETTED))
+_RULES_OF_A_PSP: Final = (("withdrawn", _WITHDRAWN), ("group", _GROUPS), ("netted", _NETTED))
 _RULES_OF_A_BANK: Final = (
+    ("withdrawn", _WITHDRAWN),
     ("payout", _BY_TEXT),
     ("never_arrived", _NEVER_ARRIVED),
     ("amount_date", _BY_AMOUNT_AND_DATE),

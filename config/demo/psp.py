@@ -69,6 +69,11 @@ class PspDesk:
         if answer.status_code != 200 or answer.json()["status"] != "succeeded":
             raise SandboxRefusal(f"a payment at the PSP: {answer.status_code} {answer.text[:200]}")
 
+    def take(self, category: str, amount_minor: int, currency: str) -> None:
+        """Let the PSP take something from the balance by itself."""
+        body = {"account": self.secret_key, "category": category, "amount": -amount_minor, "currency": currency}
+        self._ask("POST", "adjustments", json=body)
+
     def settlement_file(self, *, damage: str = "", of: str = "") -> bytes:
         """Return the PSP's settlement file of today, damaged on its way when that is wanted."""
         query = {"account": self.secret_key, "day": f"{datetime.now(UTC):%Y-%m-%d}", "damage": damage, "source": of}

@@ -50,6 +50,9 @@ def test_the_story_ends_as_told_and_all_books_agree(played: subprocess.Completed
     assert found["violations"] == []
     assert found["psp_agrees"] is True
     assert len(played.stdout.splitlines()) == 1
+    (night,) = (scene["figures"] for scene in found["scenes"] if scene["scene"] == "night")
+    assert (night["verdict"], night["found"], night["left"]) == ("BREAKS", ["A02", "A11", "A19"], ["A02", "A19"])
+    assert {float(residual) for residual in night["residuals"].values()} == {0.0}
     for name in ("docs", "admin", "checkout"):
         assert requests.get(found["urls"][name], timeout=10).status_code == 200, name
     assert set(found["urls"]) == {"web", "admin", "sandbox_psp", "docs", "checkout"}

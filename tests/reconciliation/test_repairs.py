@@ -215,3 +215,15 @@ def test_what_has_no_rule_is_in_front_of_a_person(desk: Desk, flow: str) -> None
     assert desk.codes() == ["A19"]
     assert desk.balances() == {}
     assert BreakEvent.objects.get().what == "opened"
+
+
+def test_a_line_that_was_withdrawn_takes_its_fee_with_it(desk: Desk) -> None:
+    sold(desk, 1000)
+    (line,) = desk.true_statement()
+    desk.night()
+    desk.line(flow="charge", gross_minor=0, fee_minor=0, reference=line.reference, key=line.key, revision=1)
+    desk.night()
+    assert desk.codes() == []
+    assert "fees:psp" not in desk.balances()
+    desk.night(desk.today + timedelta(days=10))
+    assert desk.codes() == ["A03"]
