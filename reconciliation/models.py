@@ -190,7 +190,11 @@ class StatementLine(models.Model):
         ]
         indexes = [
             models.Index("source", "batch", condition=~Q(batch=""), name="line_by_batch"),
-            models.Index("source", "reference", condition=~Q(reference=""), name="line_by_reference"),
+            # Sales are matched by hash, a day at once; only what is rare is looked up by its object.
+            models.Index("source", "reference", condition=~Q(flow="charge"), name="line_by_reference"),
+            models.Index(
+                "source", "charge_reference", condition=Q(flow__in=["refund", "refund_failure"]), name="line_of_refund"
+            ),
             models.Index("source", "key", condition=Q(revision__gt=0), name="line_revised"),
         ]
 

@@ -33,7 +33,7 @@ SELECT 'A21' AS code, 'status' AS leg, coalesce(c.psp_id, 'charge ' || c.id) AS 
    AND NOT EXISTS (SELECT 1 FROM reconciliation_open_line l WHERE l.flow = 'charge' AND l.match_key = c.psp_id)
 """
 
-# A notification about an object that is not ours, or that was given up.
+# A notification that was given up: about an object that is not ours. Uses index: notification_dead.
 _ORPHANS: Final = """
 SELECT 'A20' AS code, 'notification' AS leg, n.object_psp_id AS key, NULL::text AS currency, 0::bigint AS amount,
        n.object_psp_id AS reference, format('%%s: %%s', n.type, n.result) AS detail, '{}'::bigint[] AS line_ids,
@@ -41,7 +41,7 @@ SELECT 'A20' AS code, 'notification' AS leg, n.object_psp_id AS key, NULL::text 
        jsonb_build_object('flow', n.object_kind, 'object', n.object_psp_id, 'notification', n.id) AS evidence
   FROM reconciliation_source s
   JOIN payments_pspnotification n ON n.psp_account_id = s.psp_account_id AND n.object_psp_id <> ''
-                                 AND (n.dead_at IS NOT NULL OR n.result = 'no such object here')
+                                 AND n.dead_at IS NOT NULL
  WHERE s.id = %(source)s AND (n.received_at AT TIME ZONE %(zone)s)::date >= %(orphans_since)s
    AND NOT EXISTS (SELECT 1 FROM payments_charge c
                     WHERE c.psp_account_id = s.psp_account_id AND c.psp_id = n.object_psp_id)
