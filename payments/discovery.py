@@ -16,10 +16,11 @@ import structlog
 from django.conf import settings
 from django.db import connection, transaction
 
-from payments import doorbell, notifications, work
+from payments import doorbell, notifications
 from payments.models import PspLook
 from payments.psp.base import Change, NotificationRef, ObjectKind, Outcome, Result
 from payments.psp_calls import with_adapter
+from payments.work import Claim
 
 log = structlog.get_logger(__name__)
 # Clocks differ, and what happened in the last moments of a look may be listed after it.
@@ -78,9 +79,9 @@ def tell(
         return notifications.store_missing(account_id, [Change(ref, {"source": source})], now=now) == 1
 
 
-def claim(limit: int, *, now: datetime) -> list[LookCall]:
-    """Claim accounts whose changes are due to be looked through; in the caller's transaction."""
-    fences = {item.id: item.fence for item in work.claim_looks(limit)}
+def calls_of(claims: Sequence[Claim], *, now: datetime) -> list[LookCall]:
+    """Return the calls that look through what changed at claimed accounts."""
+    fences = {item.id: item.fence for item in claims}
     if not fences:
         return []
     rows = PspLook.objects.filter(pk__in=list(fences)).select_related("psp_account").order_by("pk")

@@ -10,11 +10,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from payments import psp_calls, work
+from payments import psp_calls
 from payments.appliers import disputes
 from payments.models import Charge, Dispute, PspNotification
 from payments.psp.base import ObjectKind
 from payments.psp_calls import Call
+from payments.work import Claim
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +74,8 @@ def ask_soon(notices: Iterable[Notice], *, at: datetime) -> None:
             Dispute.objects.filter(psp_account_id=notice.charge.psp_account_id, psp_id=notice.psp_id).update(due_at=at)
 
 
-def claim(limit: int) -> list[Call]:
-    """Claim open disputes of which nothing was heard for a day, and return the calls that look at them."""
-    claims = work.claim_dispute_polls(limit)
+def calls_of(claims: Sequence[Claim]) -> list[Call]:
+    """Return the calls that look at claimed disputes, of which nothing was heard for a day."""
     if not claims:
         return []
     rows = Dispute.objects.filter(id__in=[item.id for item in claims]).select_related("charge__psp_account")

@@ -106,11 +106,11 @@ def claim(limit: int) -> list[AnyCall]:
                     for charge in Charge.objects.filter(id__in=polls).select_related("psp_account")
                 )
         if len(calls) < limit:
-            calls.extend(dispute_watch.claim(limit - len(calls)))
+            about_disputes, looks = work.claim_watched(limit - len(calls))
+            calls.extend(dispute_watch.calls_of(about_disputes))
+            calls.extend(discovery.calls_of(looks, now=now))
         if len(calls) < limit:
             calls.extend(payout_calls.claim(limit - len(calls), now=now))
-        if len(calls) < limit:
-            calls.extend(discovery.claim(limit - len(calls), now=now))
     calls.extend(notifications.claim(limit, now=now))
     return calls
 

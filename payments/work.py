@@ -82,14 +82,24 @@ def claim_polls(limit: int) -> list[Claim]:
         return [Claim(*row) for row in cursor.fetchall()]
 
 
-def claim_dispute_polls(limit: int) -> list[Claim]:
-    """Claim disputes that are due to be asked about."""
+def claim_watched(limit: int) -> tuple[list[Claim], list[Claim]]:
+    """Claim disputes to be asked about, and PSP accounts whose changes are to be looked through (rows of PspLook).
+
+    Both are rare, and so one statement; of `limit` a quarter, and at least one, is kept for the accounts.
+    """
     again = f"{settings.POLL_AFTER_SECONDS} seconds"
+    looks = (limit + 3) // 4
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT * FROM payments_claim_dispute_polls(%s, %s::interval, %s::interval)", [limit, _lease(), again]
+            "SELECT 'dispute', c.* FROM payments_claim_dispute_polls(%s, %s::interval, %s::interval) c"
+            " UNION ALL SELECT 'look', c.* FROM payments_claim_looks(%s, %s::interval) c",
+            [limit - looks, _lease(), again, looks, _lease()],
         )
-        return [Claim(*row) for row in cursor.fetchall()]
+        rows = cursor.fetchall()
+    return (
+        [Claim(*row) for what, *row in rows if what == "dispute"],
+        [Claim(*row) for what, *row in rows if what == "look"],
+    )
 
 
 def claim_payouts(limit: int) -> tuple[list[Claim], list[Claim]]:
@@ -102,13 +112,6 @@ def claim_payouts(limit: int) -> tuple[list[Claim], list[Claim]]:
         [Claim(row_id, fence) for what, row_id, fence in rows if what == "payout"],
         [Claim(row_id, fence) for what, row_id, fence in rows if what == "funding"],
     )
-
-
-def claim_looks(limit: int) -> list[Claim]:
-    """Claim PSP accounts whose changes are due to be looked through (rows of PspLook, by account)."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT * FROM payments_claim_looks(%s, %s::interval)", [limit, _lease()])
-        return [Claim(*row) for row in cursor.fetchall()]
 
 
 def claim_notifications(limit: int) -> list[Claim]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 
 from ledger.ids import public_id
 from ledger.money import format_minor
@@ -18,6 +18,8 @@ from reconciliation.findings import Finding
 from reconciliation.models import Identity, ReconciliationRun, SettlementFile, Source
 
 CODES: Final = ("B08", "B09", "B10")
+# What is asked for all its lines answers with all its lines.
+COMPLETE: Final = ("stripe_api",)
 # The chain is followed over the newest statements; an older gap was found when it was new.
 STATEMENTS: Final = 400
 
@@ -32,10 +34,12 @@ def check(run: ReconciliationRun, closed: Sequence[Identity], *, now: datetime) 
 def refused(source: Source) -> list[SettlementFile]:
     """Return the refused files of a source that no good one has made up for since (at most ten).
 
-    One of another format makes up for nothing: a PSP's activity and its payouts are different reports.
+    One of another format makes up for nothing, because a PSP's activity and its payouts are different reports; but what
+    the PSP itself answers when it is asked for all its lines does.
     """
     files = SettlementFile.objects.filter(source=source)
-    good = files.filter(state=SettlementFile.State.INGESTED, format=OuterRef("format"), pk__gt=OuterRef("pk"))
+    same = Q(format=OuterRef("format")) | Q(format__in=COMPLETE)
+    good = files.filter(same, state=SettlementFile.State.INGESTED, pk__gt=OuterRef("pk"))
     bad = files.filter(state=SettlementFile.State.QUARANTINED).exclude(Exists(good))
     return list(bad.order_by("-pk")[:10])
 

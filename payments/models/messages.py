@@ -37,7 +37,6 @@ class PspNotification(models.Model):
         indexes = [
             models.Index("due_at", condition=Q(due_at__isnull=False), name="notification_due"),
             models.Index("psp_account", "object_psp_id", name="notification_by_object"),
-            models.Index("psp_account", "id", condition=Q(dead_at__isnull=False), name="notification_dead"),
         ]
 
     def __str__(self) -> str:

@@ -75,6 +75,7 @@ def test_the_roles_are_what_the_migration_made_them(db: None) -> None:
         "make_proposals",
         "answer_disputes",
         "handle_bank_files",
+        "handle_breaks",
     }
     assert all(name.startswith("view_") for name in rights["viewer"])
     assert not rights["viewer"] & {"view_apikey", "view_user", "view_idempotencyrecord"}

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from typing import Final
 
 import psycopg
+from psycopg import sql
 
 
 @dataclass(frozen=True, slots=True)
 class Tampering:
     """A change of rows and its inverse. `row` finds the id that both are about; `also` are classes that follow.
 
-    A guard that is dropped on the way stays dropped: the database is thrown away.
+    `guard` is a constraint, by table and name, that has to be taken away for as long as the change stands.
     """
 
     code: str
@@ -26,6 +27,7 @@ class Tampering:
     do: str
     undo: str
     also: tuple[str, ...] = ()
+    guard: tuple[str, str] | None = None
 
 
 _A_SALE: Final = "SELECT id FROM ledger_transaction WHERE kind = 'settle_charge' ORDER BY id LIMIT 1"
@@ -70,10 +72,10 @@ TAMPERINGS: Final = (
     ),
     Tampering(
         "D06", "a wallet is below its floor", _AVAILABLE,
-        """ALTER TABLE ledger_balance DROP CONSTRAINT IF EXISTS balance_stays_above_its_floor;
-           UPDATE ledger_balance SET floor = 1000000000000 WHERE account_id = %(row)s""",
+        "UPDATE ledger_balance SET floor = 1000000000000 WHERE account_id = %(row)s",
         "UPDATE ledger_balance SET floor = 0 WHERE account_id = %(row)s",
         ("D08",),
+        ("ledger_balance", "balance_stays_above_its_floor"),
     ),
     Tampering(
         "D07", "the end of a checkout is overdue",
@@ -120,9 +122,27 @@ def made(tampering: Tampering, superuser_url: str) -> Iterator[bool]:
         if row is None:
             yield False
             return
-        for statement in tampering.do.split(";"):
-            superuser.execute(statement, {"row": row} if "%(row)s" in statement else None)
-        try:
-            yield True
-        finally:
-            superuser.execute(tampering.undo, {"row": row})
+        with _without(tampering.guard, superuser):
+            superuser.execute(tampering.do, {"row": row})
+            try:
+                yield True
+            finally:
+                superuser.execute(tampering.undo, {"row": row})
+
+
+@contextmanager
+def _without(guard: tuple[str, str] | None, superuser: psycopg.Connection) -> Iterator[None]:
+    """Take a constraint away, as only the owner of a table can, and put it back as it was."""
+    if guard is None:
+        yield
+        return
+    table, name = (sql.Identifier(word) for word in guard)
+    found = superuser.execute("SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = %s", [guard[1]])
+    (definition,) = found.fetchone() or ("",)
+    assert definition, f"there is no constraint {guard[1]}"
+    superuser.execute(sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(table, name))
+    try:
+        yield
+    finally:
+        again = sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} {}")
+        superuser.execute(again.format(table, name, sql.SQL(definition)))
