@@ -52,7 +52,6 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
     """How the document describes our authentication."""
 
     target_class = "payments.api.authentication.ApiKeyAuthentication"
-    match_subclasses = True  # an upload proves itself in the same way
     name = "api_key"
 
     def get_security_definition(self, _auto_schema: AutoSchema) -> dict[str, str]:

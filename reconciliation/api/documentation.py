@@ -21,6 +21,7 @@ _UPLOAD: Final = operation(
 )
 UPLOAD_FILE: Final = {
     **_UPLOAD,
+    "auth": [{"api_key": []}],  # its class reads the body in another way, and the key as all do
     "request": {
         "multipart/form-data": {
             "type": "object",

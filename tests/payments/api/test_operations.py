@@ -112,7 +112,8 @@ def test_the_document_describes_every_operation_with_its_bodies(document: dict[s
     for name, operation in operations.items():
         assert operation["security"] == [{"api_key": []}], name
         assert "401" in operation["responses"], name
-        if name.startswith("POST") and "bulk" not in name:
+        # The parts of a bulk carry keys of their own; a statement is known by its bytes.
+        if name.startswith("POST") and "bulk" not in name and not name.endswith("/reconciliation/files"):
             assert "Idempotency-Key" in {one["name"] for one in operation["parameters"]}, name
             assert "requestBody" in operation, name
     body = operations["POST /api/v1/payments"]["requestBody"]["content"]["application/json"]["schema"]
