@@ -3,6 +3,7 @@
 import os
 import sys
 from argparse import ArgumentParser
+from typing import cast
 
 from django.core.management.base import BaseCommand
 
@@ -27,6 +28,7 @@ class Command(BaseCommand):
         parser.add_argument("--accounts", type=int, help="ledger: wallets of sellers (100000)")
         parser.add_argument("--history", type=int, help="ledger: entries in one account before it is read (0: none)")
         parser.add_argument("--pgledger", metavar="DIR", help="ledger: folder with the SQL files of pgledger")
+        parser.add_argument("--lines", type=int, nargs="+", help="reconciliation: sizes (100000 1000000 5000000)")
         parser.add_argument("--no-hordak", action="store_true", help="ledger: leave out the anchor that is installed")
 
     def handle(self, *_args: object, name: str, json: bool, rounds: int, seconds: float, **options: object) -> None:
@@ -37,5 +39,7 @@ class Command(BaseCommand):
                 if options[option] is not None:
                     words += [f"--{option}", str(options[option])]
             words += ["--no-hordak"] if options["no_hordak"] else []
+        if name == "reconciliation" and options["lines"]:
+            words += ["--lines", *map(str, cast("list[int]", options["lines"]))]
         os.chdir(ROOT)
         os.execv(sys.executable, [sys.executable, "-m", f"benchmarks.{name}", *words])  # noqa: S606 - no shell wanted

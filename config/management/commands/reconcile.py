@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from argparse import REMAINDER, ArgumentParser
+from argparse import ArgumentParser
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -46,13 +46,18 @@ class Command(BaseCommand):
         report.add_argument("--format", choices=("html", "csv", "json"), default="json")
         report.add_argument("--out", type=Path, metavar="FILE", help="write it there (html and csv: one source)")
         score = words.add_parser("score", help="score against generated histories (benchmarks/reconciliation)")
-        score.add_argument("words", nargs=REMAINDER)
+        score.add_argument("--seeds", type=int, default=20, help="how many histories (20)")
+        score.add_argument("--first-seed", type=int, default=1, help="the first of them (1)")
+        score.add_argument("--jobs", type=int, default=2, help="how many at the same time (2)")
+        score.add_argument("--json", action="store_true", help="print one line of JSON")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Do what the word says."""
         if options["word"] == "score":
             os.chdir(ROOT)
-            command = [sys.executable, "-m", "benchmarks.reconciliation", "score", *options["words"]]
+            words = [f"--{name.replace('_', '-')}={options[name]}" for name in ("seeds", "first_seed", "jobs")]
+            words += ["--json"] if options["json"] else []
+            command = [sys.executable, "-m", "benchmarks.reconciliation", "score", *words]
             os.execv(sys.executable, command)  # noqa: S606 - no shell wanted
         try:
             if options["word"] == "run":
