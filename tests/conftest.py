@@ -153,6 +153,7 @@ def committed_db(
         try:
             yield clone
         finally:
+            clone.reset_time()
             clone.empty()
 
 
