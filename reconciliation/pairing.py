@@ -19,9 +19,7 @@ MAX_NOTE: Final = 255
 MAX_MEMBERS: Final = 1000
 
 
-def pair(
-    source_id: int, line_ids: Sequence[int], item_ids: Sequence[int], *, actor: str, note: str, now: datetime
-) -> list[Match]:
+def pair(source_id: int, line_ids: Sequence[int], item_ids: Sequence[int], *, actor: str, note: str) -> list[Match]:
     """Match lines and items of a source that are the same money by a person's word.
 
     Raises `NotFound`, or `InvalidState` when something is matched already, the sums or currencies differ, or no reason
@@ -51,7 +49,6 @@ def pair(
         for row in rows:
             row.source, row.run, row.rule, row.group = source, run, Match.Rule.PERSON, group
             row.rules_version, row.actor, row.note = matching.RULES_VERSION, actor, note.strip()
-        del now  # a match has no time of its own: its run has
         return Match.objects.bulk_create(rows)
 
 
